@@ -1,0 +1,69 @@
+"""The model port: one method. ``AnthropicModel`` and ``ScriptedModel`` are equal citizens behind it.
+
+Retries, budgets, the journal and the rate gate are layers above; a model makes exactly one attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from swarm_core.tools.base import ToolDefinition
+from swarm_core.vocabulary.entities import Usage
+
+Message = Mapping[str, Any]
+"""A message as the Messages API has it: ``role`` and ``content`` (text or a list of blocks)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One turn to be answered; ``hints`` name the ``service``, ``task``, ``title`` and ``iteration`` it is for."""
+
+    model: str
+    system: str
+    messages: Sequence[Message]
+    tools: Sequence[ToolDefinition] = ()
+    max_tokens: int = 16_000
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of what the model says."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """A piece of the model's summarized thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped."""
+
+    content: Sequence[Mapping[str, Any]]
+    stop_reason: str
+    usage: Usage
+    model: str
+
+    @property
+    def tool_calls(self) -> list[Mapping[str, Any]]:
+        return [block for block in self.content if block.get("type") == "tool_use"]
+
+
+ModelEvent = TextDelta | ThinkingDelta | Turn
+
+
+class Model(Protocol):
+    """Answers a request as a stream of deltas that ends with exactly one Turn."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Raises ModelError; never a library's own error. A turn that did not arrive whole is never yielded."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,157 @@
+"""What a run consists of, as the fold of its journal knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PLANNING_TASK = "task_000"
+ARCHITECT = "architect"
+PRIORITIES = ("critical", "high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and money of model calls; ``cost_usd`` in US dollars."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float = 0.0
+    calls: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.cost_usd + other.cost_usd,
+            self.calls + other.calls,
+        )
+
+    @property
+    def tokens(self) -> int:
+        """All tokens that passed the model, cached ones included."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The size of a change in files and lines."""
+
+    files: int = 0
+    insertions: int = 0
+    deletions: int = 0
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Stat:
+        return cls(int(data.get("files", 0)), int(data.get("insertions", 0)), int(data.get("deletions", 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a goal on a repository."""
+
+    id: str = ""
+    title: str = ""
+    goal: str = ""
+    status: str = "created"
+    outcome: str = ""
+    reason: str = ""
+    base_ref: str = ""
+    base: str = ""
+    hub: str = ""
+    integration: str = ""
+    landed: bool = False
+    created_at: str = ""
+    ended_at: str = ""
+    services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A unit of work for one service. ``iteration`` counts quality rounds, ``attempt`` claims."""
+
+    id: str
+    title: str
+    description: str = ""
+    status: str = "pending"
+    assigned_to: str = ""
+    created_by: str = ARCHITECT
+    dependencies: tuple[str, ...] = ()
+    priority: str = "medium"
+    order: int = 0
+    instance: str = ""
+    attempt: int = 0
+    iteration: int = 1
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    commit: str = ""
+    base: str = ""
+    stat: Stat = Stat()
+    usage: Usage = Usage()
+    handoff: Mapping[str, str] = field(default_factory=dict)
+    started_at: str = ""
+    ended_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A running copy of a service with its own worktree and branch."""
+
+    id: str
+    service: str
+    status: str = "starting"
+    task: str = ""
+    worktree: str = ""
+    branch: str = ""
+    model: str = ""
+    reason: str = ""
+    until: str = ""
+    usage: Usage = Usage()
+    denials: int = 0
+    last_ts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
+
+    ``document`` is relative to the run's directory. ``blockers`` say why an approval cannot be carried out now.
+    """
+
+    id: str
+    place: str
+    title: str
+    task: str = ""
+    status: str = "evaluating"
+    document: str = ""
+    evidence: str = ""
+    summary: str = ""
+    on_yes: str = ""
+    on_no: str = ""
+    stat: Stat = Stat()
+    blockers: tuple[str, ...] = ()
+    verdict: str = ""
+    note: str = ""
+    by: str = ""
+    opened_seq: int = 0
+    opened_at: str = ""
+    decided_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A task's commit waiting for the integration branch. ``order`` is its place in the queue."""
+
+    task: str
+    commit: str
+    status: str = "queued"
+    order: int = 0
+    merged_as: str = ""
+    paths: tuple[str, ...] = ()
+    reason: str = ""

@@ -1,0 +1,96 @@
+"""The journal's events: what happened, in order, as plain data.
+
+One event is one line of ``events.jsonl``. ``KINDS`` is the closed list of what the engine may write, with the data
+each kind carries; a reader shows a kind it does not know as a row and never drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT_VERSION = 1
+ENGINE = "engine"
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event before the journal gave it its place (``seq``, ``ts``, ``prev``)."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    actor: str = ENGINE
+    task: str | None = None
+    agent: str | None = None
+    phase: str | None = None
+    cause: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A journaled event. ``ts`` is wall time for people; ``seq`` alone orders events."""
+
+    seq: int
+    ts: str
+    run: str
+    kind: str
+    data: Mapping[str, Any]
+    actor: str = ENGINE
+    task: str | None = None
+    agent: str | None = None
+    phase: str | None = None
+    cause: int | None = None
+    v: int = FORMAT_VERSION
+
+
+# kind -> what ``data`` holds. `task` and `agent` (an instance) are fields of the envelope.
+KINDS: Mapping[str, str] = {
+    "run.created": "title, goal, services{key: {persona, model, adapter, replicas}}, spec_sha256, options{}",
+    "run.started": "base_ref, base, hub, integration",
+    "run.completed": "outcome(clean|with_issues|partial), landed, commit, reason",
+    "run.failed": "reason",
+    "run.aborted": "reason, command",
+    "run.note": "text",
+    "engine.started": "pid, version",
+    "engine.crash_detected": "pid, last_seq",
+    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order",
+    "task.ready": "reason",
+    "task.claimed": "attempt",
+    "task.released": "reason",
+    "task.submitted": "commit, base, files, insertions, deletions",
+    "task.verified": "gate",
+    "task.reopened": "note, gate, iteration",
+    "task.done": "commit",
+    "task.failed": "reason, kind",
+    "task.reassigned": "gate, note",
+    "task.cancelled": "reason",
+    "agent.starting": "service, model, worktree, branch, base",
+    "agent.ready": "",
+    "agent.busy": "",
+    "agent.idle": "",
+    "agent.waiting": "reason, until",
+    "agent.failed": "reason",
+    "agent.restarted": "",
+    "agent.retired": "reason",
+    "llm.call": "model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, stop_reason, ms",
+    "llm.retry": "kind, wait_s, attempt, message",
+    "tool.used": "name, target, ok, ms",
+    "policy.denied": "tool, target, rule, message",
+    "commit.created": "commit, message, files, insertions, deletions",
+    "handoff.recorded": "what_i_did, whats_left, recommendation",
+    "artifact.written": "type, path, sha256, tasks[]",
+    "check.passed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
+    "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
+    "gate.evaluating": "gate, place(plan|merge|landing|escalation), title",
+    "gate.opened": "gate, document, evidence, summary, on_yes, on_no, stat{files, insertions, deletions}, blockers[]",
+    "gate.decided": "gate, verdict(approve|reject), note, evidence, command, by",
+    "gate.invalidated": "gate, reason",
+    "decision.refused": "command, gate, reason",
+    "merge.queued": "commit",
+    "merge.checking": "commit, onto",
+    "merge.completed": "commit, integration",
+    "merge.conflicted": "paths[], onto, messages[]",
+    "merge.rejected": "reason, paths[]",
+}

@@ -1,0 +1,59 @@
+"""What a front end may ask of the engine: one JSON file each, dropped into the inbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import UsageError
+
+KINDS: Mapping[str, frozenset[str]] = {
+    "run.start": frozenset({"goal"}),
+    "run.abort": frozenset(),
+    "gate.decide": frozenset({"gate", "verdict", "evidence"}),
+    "engine.stop": frozenset(),
+}
+VERDICTS = ("approve", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """A request. ``id`` is a ULID: the order of names is the order of arrival.
+
+    ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on
+    the screen. ``run.start`` carries ``goal`` and ``options`` (``script``, ``speed``, ``offline``, ``auto``).
+    """
+
+    id: str
+    kind: str
+    run: str = ""
+    by: str = "operator"
+    at: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        body = {"v": 1, "id": self.id, "kind": self.kind, "run": self.run, "by": self.by, "at": self.at}
+        return json.dumps({**body, "data": dict(self.data)}, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, raw: bytes) -> InboxItem:
+        """Raises UsageError with the reason if ``raw`` is not a request this version understands."""
+        try:
+            body = json.loads(raw)
+        except ValueError as error:
+            raise UsageError(f"not JSON: {error}") from error
+        if not isinstance(body, dict) or body.get("v") != 1:
+            raise UsageError("not a request of version 1")
+        kind, data = body.get("kind"), body.get("data", {})
+        if not isinstance(kind, str) or kind not in KINDS or not isinstance(data, dict):
+            raise UsageError(f"unknown request {kind!r}; known: {', '.join(sorted(KINDS))}")
+        if missing := sorted(KINDS[kind] - data.keys()):
+            raise UsageError(f"{kind} lacks {', '.join(missing)}")
+        if kind == "gate.decide" and data["verdict"] not in VERDICTS:
+            raise UsageError(f"verdict {data['verdict']!r} is not one of {', '.join(VERDICTS)}")
+        texts = {key: body.get(key, "") for key in ("id", "run", "by", "at")}
+        if not all(isinstance(value, str) for value in texts.values()) or not texts["id"]:
+            raise UsageError("id, run, by and at must be text")
+        return cls(kind=kind, data=data, **texts)

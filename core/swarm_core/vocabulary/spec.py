@@ -1,0 +1,72 @@
+"""What ``multi-agent.yaml`` says, as plain data (read by ``definitions``, used by everything above)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .entities import ARCHITECT
+
+DEFAULT_MODEL = "claude-sonnet-5-5"
+ADAPTERS = ("anthropic", "scripted")
+ACCESS_LEVELS = ("scoped", "global_read", "none")
+ALL_TOOLS = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A role. ``directories`` are repository-relative, ``/`` being the whole repository; ``timeout_s`` limits one
+    attempt at one task.
+
+    ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
+    writes nothing; ``none`` reads and writes its directories only.
+    """
+
+    key: str
+    persona: str = ""
+    access_level: str = "scoped"
+    directories: tuple[str, ...] = ()
+    tools_allowed: tuple[str, ...] = ("all",)
+    tools_restricted: tuple[str, ...] = ()
+    programming_languages: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    mcp_servers: tuple[str, ...] = ()
+    model: str = DEFAULT_MODEL
+    adapter: str = "anthropic"
+    replicas: int = 1
+    timeout_s: float = 3600.0
+    max_turns: int = 100
+
+    @property
+    def is_architect(self) -> bool:
+        return self.key == ARCHITECT
+
+    @property
+    def writes(self) -> bool:
+        return self.access_level == "scoped" and not self.is_architect
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """A command the engine runs in a tree to measure a fact; exit status 0 passes."""
+
+    name: str
+    command: str
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmSpec:
+    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``."""
+
+    services: Mapping[str, ServiceSpec]
+    checks: tuple[CheckSpec, ...] = ()
+    max_parallel: int = 4
+    script: str = "rehearsal"
+    sha256: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The services that take tasks of a plan, in the order of the file."""
+        return tuple(key for key, service in self.services.items() if not service.is_architect)
