@@ -118,9 +118,19 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One measured fact that a gate shows."""
+
+    name: str
+    has_passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
+    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
     ``document`` is relative to the run's directory. ``blockers`` say why an approval cannot be carried out now.
     """
 
@@ -128,6 +138,7 @@ class Gate:
     place: str
     title: str
     task: str = ""
+    round: int = 1
     status: str = "evaluating"
     document: str = ""
     evidence: str = ""
@@ -135,6 +146,7 @@ class Gate:
     on_yes: str = ""
     on_no: str = ""
     stat: Stat = Stat()
+    checks: tuple[CheckResult, ...] = ()
     blockers: tuple[str, ...] = ()
     verdict: str = ""
     note: str = ""

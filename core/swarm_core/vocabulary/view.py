@@ -6,11 +6,11 @@ IllegalTransition and leaves the view as it was; the engine asks ``check`` befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .entities import Gate, Instance, Merge, Run, Stat, Task, Usage
+from .entities import CheckResult, Gate, Instance, Merge, Run, Stat, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .machines import AGENT, GATE, MERGE, RUN, TASK
@@ -28,6 +28,7 @@ class RunView:
         self.instances: dict[str, Instance] = {}
         self.gates: dict[str, Gate] = {}
         self.merges: dict[str, Merge] = {}
+        self.plan: tuple[Mapping[str, Any], ...] = ()
         self.usage = Usage()
         self.denials = 0
         self.engine_pid = 0
@@ -94,6 +95,7 @@ class _Dry:
     def mark(self, command: str, refused: str = "") -> None: ...
     def denial(self) -> None: ...
     def pid(self, pid: int) -> None: ...
+    def plan(self, tasks: tuple[Mapping[str, Any], ...]) -> None: ...
 
 
 class _Wet(_Dry):
@@ -131,6 +133,9 @@ class _Wet(_Dry):
 
     def pid(self, pid: int) -> None:
         self.view.engine_pid = pid
+
+    def plan(self, tasks: tuple[Mapping[str, Any], ...]) -> None:
+        self.view.plan = tasks
 
 
 _Change = Callable[[RunView, AnyEvent, _Dry], None]
@@ -262,6 +267,7 @@ def _task_moved(view: RunView, event: AnyEvent, out: _Dry) -> None:
         replace(
             task,
             status=status,
+            iteration=int(event.data.get("iteration", task.iteration)),
             reason=event.data.get("reason", ""),
             notes=(*task.notes, note) if note else task.notes,
             ended_at=out.ts if status in TASK.terminal else "",
@@ -278,6 +284,7 @@ def _task_claimed(view: RunView, event: AnyEvent, out: _Dry) -> None:
             status=TASK.step(task.status, event.kind, subject=task.id),
             instance=event.agent or "",
             attempt=int(event.data.get("attempt", task.attempt + 1)),
+            base=task.base or event.data.get("base", ""),
             started_at=task.started_at or out.ts,
             reason="",
         )
@@ -293,7 +300,6 @@ def _task_submitted(view: RunView, event: AnyEvent, out: _Dry) -> None:
             task,
             status=TASK.step(task.status, event.kind, subject=task.id),
             commit=data.get("commit", ""),
-            base=data.get("base", ""),
             stat=Stat.of(data),
         )
     )
@@ -318,6 +324,17 @@ def _task_done(view: RunView, event: AnyEvent, out: _Dry) -> None:
     task = _task(view, event)
     status = TASK.step(task.status, event.kind, subject=task.id)
     out.task(replace(task, status=status, commit=event.data.get("commit", task.commit), ended_at=out.ts))
+
+
+@_on("commit.created")
+def _committed(view: RunView, event: AnyEvent, out: _Dry) -> None:
+    out.task(replace(_task(view, event), commit=event.data.get("commit", "")))
+
+
+@_on("artifact.written")
+def _artifact(view: RunView, event: AnyEvent, out: _Dry) -> None:
+    if event.data.get("type") == "plan":
+        out.plan(tuple(event.data.get("tasks", ())))
 
 
 @_on("handoff.recorded")
@@ -416,6 +433,7 @@ def _gate_evaluating(view: RunView, event: AnyEvent, out: _Dry) -> None:
             place=data.get("place", ""),
             title=data.get("title", ""),
             task=event.task or "",
+            round=int(data.get("round", 1)),
         )
     )
 
@@ -436,6 +454,10 @@ def _gate_opened(view: RunView, event: AnyEvent, out: _Dry) -> None:
             on_yes=data.get("on_yes", ""),
             on_no=data.get("on_no", ""),
             stat=Stat.of(data.get("stat", {})),
+            checks=tuple(
+                CheckResult(str(c.get("name", "")), bool(c.get("passed")), str(c.get("detail", "")))
+                for c in data.get("checks", ())
+            ),
             blockers=tuple(data.get("blockers", ())),
             opened_seq=out.seq,
             opened_at=out.ts,
