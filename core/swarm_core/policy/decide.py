@@ -203,7 +203,8 @@ class _Decision:
 
     def _merge_queue(self) -> Iterator[Effect]:
         """One at a time, first come first served; one that was under way in a crash goes on."""
-        waiting = [m for m in self.view.merges.values() if m.status in ("queued", "checking")]
+        merging = {t.id for t in self.view.tasks.values() if t.status == "merging"}
+        waiting = [m for m in self.view.merges.values() if m.task in merging and m.status in ("queued", "checking")]
         if waiting:
             merge = min(waiting, key=lambda m: (m.status != "checking", m.order))
             yield MergeTask(merge.task, merge.commit)

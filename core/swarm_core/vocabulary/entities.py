@@ -131,7 +131,8 @@ class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
     ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
-    ``document`` is relative to the run's directory. ``blockers`` say why an approval cannot be carried out now.
+    ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
+    that it moved), ``blockers`` say why an approval cannot be carried out now.
     """
 
     id: str
@@ -142,6 +143,7 @@ class Gate:
     status: str = "evaluating"
     document: str = ""
     evidence: str = ""
+    about: str = ""
     summary: str = ""
     on_yes: str = ""
     on_no: str = ""

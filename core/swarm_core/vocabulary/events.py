@@ -54,6 +54,7 @@ KINDS: Mapping[str, str] = {
     "run.aborted": "reason, command",
     "run.note": "text",
     "engine.started": "pid, version",
+    "engine.released": "pid",
     "engine.crash_detected": "pid, last_seq",
     "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order",
     "task.ready": "reason, note, iteration",
@@ -84,7 +85,7 @@ KINDS: Mapping[str, str] = {
     "check.passed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "gate.evaluating": "gate, place(plan|merge|landing|escalation), title, round",
-    "gate.opened": "gate, document, evidence, summary, on_yes, on_no, stat{files, insertions, deletions}, "
+    "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail}], blockers[]",
     "gate.decided": "gate, verdict(approve|reject), note, evidence, command, by",
     "gate.invalidated": "gate, reason",

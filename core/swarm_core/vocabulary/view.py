@@ -231,9 +231,10 @@ def _run_ended(view: RunView, event: AnyEvent, out: _Dry) -> None:
             out.gate(replace(gate, status="aborted"))
 
 
-@_on("engine.started")
-def _engine_started(view: RunView, event: AnyEvent, out: _Dry) -> None:
-    out.pid(int(event.data.get("pid", 0)))
+@_on("engine.started", "engine.released")
+def _engine_moved(view: RunView, event: AnyEvent, out: _Dry) -> None:
+    """``engine_pid`` is who works on the run; it stays when an engine is killed, and so tells of the crash."""
+    out.pid(int(event.data.get("pid", 0)) if event.kind == "engine.started" else 0)
 
 
 # -- tasks
@@ -450,6 +451,7 @@ def _gate_opened(view: RunView, event: AnyEvent, out: _Dry) -> None:
             status=status,
             document=data.get("document", ""),
             evidence=data.get("evidence", ""),
+            about=data.get("about", ""),
             summary=data.get("summary", ""),
             on_yes=data.get("on_yes", ""),
             on_no=data.get("on_no", ""),

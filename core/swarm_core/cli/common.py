@@ -1,0 +1,93 @@
+"""What several commands need: the repository, its client, a run, and following it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from swarm_core.client import Answer, SwarmClient
+from swarm_core.vocabulary.errors import DecisionRefused, EngineError, RunFailed, UsageError
+from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.view import RunView
+from swarm_core.workspace.preflight import find_root
+
+POLL_S = 0.05
+ANSWER_TIMEOUT_S = 30.0
+UNLANDED_EXIT = 30
+
+Parsers = Any  # argparse's type for this is private
+
+
+def here() -> SwarmClient:
+    """A client for the repository around the current directory. Raises RepositoryError."""
+    return SwarmClient(find_root(Path.cwd()))
+
+
+def add_run_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", metavar="RUN", help="the run's id (default: the latest)")
+
+
+def chosen_run(client: SwarmClient, wanted: str | None) -> str:
+    """The run asked for, else the latest. Raises UsageError if there is none."""
+    runs = client.runs()
+    if wanted is not None:
+        if wanted not in runs:
+            raise UsageError(f"there is no run {wanted!r} here", hint=f"runs: {', '.join(runs) or 'none'}")
+        return wanted
+    if not runs:
+        raise UsageError("no run was started here yet", hint='swarm-tui run "what you want"')
+    return runs[-1]
+
+
+def wait_for_answer(client: SwarmClient, item: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
+    """What the engine said to a request. Raises EngineError if it says nothing."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if (answer := client.answer(item)) is not None:
+            return answer
+        time.sleep(POLL_S)
+    raise EngineError(
+        f"the engine did not answer within {timeout_s:g} s", hint=f"see {client.layout.engine_log} and swarm-tui doctor"
+    )
+
+
+def require(answer: Answer) -> Answer:
+    """Raises DecisionRefused with the engine's reason unless the request was applied."""
+    if answer.result != "applied":
+        raise DecisionRefused(answer.reason)
+    return answer
+
+
+def follow(client: SwarmClient, run: str, each: Callable[[], None] = lambda: None) -> Iterator[tuple[Event, RunView]]:
+    """Every event of a run with the state after it, from the first to the end of the run.
+
+    ``each`` is called once a round, for whoever acts on the state. Raises EngineError if the engine dies.
+    """
+    reader, view = client.reader(run), RunView()
+    while True:
+        events = reader.poll()
+        for event in events:
+            view.apply(event)
+            yield event, view
+        if view.is_over and not events:
+            return
+        each()
+        if not events:
+            if not client.engine().is_alive:
+                client.ensure_engine()
+            time.sleep(POLL_S)
+
+
+def exit_code(view: RunView) -> int:
+    """0 landed · 30 finished without landing · 9 failed or aborted."""
+    if view.run.status != "completed":
+        return RunFailed.exit_code
+    return 0 if view.run.landed else UNLANDED_EXIT
+
+
+def has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,30 @@
+"""What approving and rejecting have in common."""
+
+from __future__ import annotations
+
+import argparse
+
+from swarm_core.vocabulary.errors import UsageError
+
+from .common import Parsers, add_run_option, chosen_run, here, require, wait_for_answer
+
+
+def add_decision(parsers: Parsers, verdict: str) -> None:
+    parser = parsers.add_parser(verdict, help=f"{verdict} a gate that waits")
+    parser.add_argument("gate", metavar="ID")
+    parser.add_argument("--note", default="", help="why; an agent works from the note of a rejection")
+    parser.add_argument("--evidence", help="refuse unless the gate still shows the evidence with this hash")
+    add_run_option(parser)
+
+
+def send_decision(options: argparse.Namespace, verdict: str) -> int:
+    client = here()
+    run_id = chosen_run(client, options.run)
+    gate = client.view(run_id).gates.get(options.gate)
+    if gate is None:
+        raise UsageError(f"there is no gate {options.gate!r} in {run_id}", hint="swarm-tui gates")
+    client.ensure_engine()
+    item = client.decide(run_id, gate.id, verdict, options.note, options.evidence or gate.evidence)
+    require(wait_for_answer(client, item))
+    print(f"{gate.id}: {verdict} accepted")
+    return 0

@@ -1,0 +1,99 @@
+"""``swarm-tui doctor``: is everything in order here, and is the evidence what was written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from swarm_core.client import SwarmClient
+from swarm_core.definitions import load
+from swarm_core.journal.journal import verify
+from swarm_core.journal.projections import state_projection, tasks_projection
+from swarm_core.tools.confine import confinement
+from swarm_core.vocabulary.clean import clean
+from swarm_core.vocabulary.errors import SwarmError
+from swarm_core.workspace.preflight import check
+
+from .common import Parsers, here
+
+Finding = tuple[bool, str]
+
+
+def add(parsers: Parsers) -> None:
+    parsers.add_parser("doctor", help="check the machine, the configuration and the journals")
+
+
+def run(options: argparse.Namespace) -> int:
+    client = here()
+    is_well = True
+    for examine in (_machine, _repository, _configuration, _engine, _journals, _projections):
+        for is_good, text in _guarded(examine, client):
+            is_well &= is_good
+            print(f"{'✓' if is_good else '✗'} {clean(text)}")
+    return 0 if is_well else 1
+
+
+def _guarded(examine: Callable[[SwarmClient], Iterator[Finding]], client: SwarmClient) -> Iterator[Finding]:
+    try:
+        yield from examine(client)
+    except (SwarmError, OSError) as error:
+        yield False, str(error)
+
+
+def _machine(client: SwarmClient) -> Iterator[Finding]:
+    yield True, f"Python {sys.version.split()[0]}"
+    kind = confinement()
+    yield (
+        True,
+        (
+            "agents' commands are confined by Landlock"
+            if kind == "landlock"
+            else "agents' commands are not confined by the kernel: they are checked before, and swept after, they run"
+        ),
+    )
+    has_key = bool(os.environ.get("ANTHROPIC_API_KEY"))
+    yield True, "ANTHROPIC_API_KEY is set" if has_key else "ANTHROPIC_API_KEY is not set: only --offline runs work"
+
+
+def _repository(client: SwarmClient) -> Iterator[Finding]:
+    found = check(client.layout.root)
+    yield True, f"git {found.git_version}, {client.layout.root} on {found.branch or 'no branch'}"
+    yield from ((True, f"note: {problem}") for problem in found.problems)
+
+
+def _configuration(client: SwarmClient) -> Iterator[Finding]:
+    spec = load(client.layout.config)
+    yield True, f"{client.layout.config.name}: {len(spec.services)} services, {len(spec.checks)} checks"
+    yield from ((True, f"note: {warning}") for warning in spec.warnings)
+
+
+def _engine(client: SwarmClient) -> Iterator[Finding]:
+    engine = client.engine()
+    if engine.is_alive:
+        yield True, f"engine {engine.pid} is alive: {engine.message}"
+    else:
+        yield True, "no engine is running (one starts when it is needed)"
+
+
+def _journals(client: SwarmClient) -> Iterator[Finding]:
+    for run in client.runs():
+        try:
+            count = verify(client.layout.run(run).journal)
+            yield True, f"{run}: {count} events, chain intact"
+        except SwarmError as error:
+            yield False, f"{run}: {error}"
+
+
+def _projections(client: SwarmClient) -> Iterator[Finding]:
+    latest = client.latest()
+    if latest is None or client.engine().is_alive:
+        return  # a living engine may be a quarter of a second ahead of its projections
+    layout = client.layout
+    view = client.view(latest)
+    for path, project in ((layout.tasks_file, tasks_projection), (layout.state_file, state_projection)):
+        if path.exists():
+            is_equal = json.loads(path.read_bytes()) == json.loads(json.dumps(project(view)))
+            yield is_equal, f"{path.name} {'equals' if is_equal else 'differs from'} the fold of {latest}"

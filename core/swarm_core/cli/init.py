@@ -1,0 +1,34 @@
+"""``swarm-tui init``: write a commented ``multi-agent.yaml``, in any git repository, as often as one likes."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.resources import files
+from pathlib import Path
+
+from swarm_core.definitions import load
+from swarm_core.vocabulary.layout import CONFIG_FILE
+from swarm_core.workspace.preflight import find_root
+
+from .common import Parsers
+
+
+def add(parsers: Parsers) -> None:
+    parser = parsers.add_parser("init", help="write a commented multi-agent.yaml here")
+    parser.add_argument("--print", action="store_true", dest="only_print", help="print it instead of writing")
+
+
+def run(options: argparse.Namespace) -> int:
+    text = files("swarm_core").joinpath("catalog", CONFIG_FILE).read_text(encoding="utf-8")
+    if options.only_print:
+        print(text, end="")
+        return 0
+    path = find_root(Path.cwd()) / CONFIG_FILE
+    if path.exists():
+        spec = load(path)
+        print(f"{path} is already there: {len(spec.services)} services, kept as it is")
+        return 0
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}")
+    print('next: edit its services and directories, then: swarm-tui run "what you want"')
+    return 0

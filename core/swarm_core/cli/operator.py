@@ -1,0 +1,34 @@
+"""An operator that follows a rule instead of a person's judgement: for the demo and for ``--yes``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from swarm_core.client import SwarmClient
+from swarm_core.vocabulary.view import RunView
+
+Rule = Callable[[str, str, int], tuple[str, str]]
+"""(place, service, round) -> (verdict, note)"""
+
+
+def approve_all(place: str, service: str, round_: int) -> tuple[str, str]:
+    return "approve", ""
+
+
+class AutoOperator:
+    """Decides each version of each gate's evidence once."""
+
+    def __init__(self, client: SwarmClient, run: str, rule: Rule = approve_all) -> None:
+        self.client, self.run, self.rule = client, run, rule
+        self._decided: set[tuple[str, str, int]] = set()
+
+    def look(self, view: RunView) -> None:
+        """Send a decision for every open gate that has none yet. A gate with blockers is left to a person."""
+        for gate in view.open_gates:
+            key = (gate.id, gate.evidence, gate.opened_seq)
+            if key in self._decided or (gate.blockers and gate.place == "landing"):
+                continue
+            self._decided.add(key)
+            service = view.tasks[gate.task].assigned_to if gate.task else ""
+            verdict, note = self.rule(gate.place, service, gate.round)
+            self.client.decide(self.run, gate.id, verdict, note, gate.evidence)

@@ -1,0 +1,44 @@
+"""Events as plain lines for people without a room: logs, pipes, continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.events import Event
+
+WIDTH = 160
+_QUIET = frozenset({"agent.busy", "agent.idle", "merge.checking", "llm.call", "gate.evaluating"})
+_Say = Callable[[Mapping[str, Any]], str]
+_SAY: Mapping[str, _Say] = {
+    "run.created": lambda d: f"goal: {d.get('goal')}",
+    "run.started": lambda d: f"base {str(d.get('base'))[:12]} of {d.get('base_ref')}",
+    "run.completed": lambda d: f"{d.get('outcome')}, {'landed' if d.get('landed') else 'not landed'} {d.get('reason')}",
+    "task.created": lambda d: f"{d.get('title')} → {d.get('assigned_to')}",
+    "task.submitted": lambda d: f"{d.get('files')} files +{d.get('insertions')} -{d.get('deletions')}",
+    "task.reopened": lambda d: f"round {d.get('iteration')}: {d.get('note')}",
+    "agent.starting": lambda d: f"worktree {d.get('worktree')}",
+    "tool.used": lambda d: f"{d.get('name')} {d.get('target')}{'' if d.get('ok') else ' (failed)'}",
+    "policy.denied": lambda d: f"{d.get('tool')} {d.get('target')}: {d.get('message')}",
+    "commit.created": lambda d: f"{str(d.get('commit'))[:12]} {d.get('message')}",
+    "handoff.recorded": lambda d: str(d.get("what_i_did")),
+    "llm.retry": lambda d: f"{d.get('kind')}: again in {d.get('wait_s')} s",
+    "gate.opened": lambda d: f"{d.get('gate')}: {d.get('summary')}",
+    "gate.decided": lambda d: f"{d.get('gate')}: {d.get('verdict')} {d.get('note')}",
+    "merge.completed": lambda d: f"integration is {str(d.get('integration'))[:12]}",
+    "merge.conflicted": lambda d: f"conflict in {', '.join(d.get('paths', ()))}",
+}
+
+
+def line(event: Event) -> str | None:
+    """One line for an event, or None for those that only matter to machines."""
+    if event.kind in _QUIET:
+        return None
+    say = _SAY.get(event.kind)
+    known = say(event.data) if say else str(event.data.get("reason") or event.data.get("text") or "")
+    if say is None and event.kind.startswith("check."):
+        known = f"{event.data.get('name')} on the {event.data.get('tree')} tree in {event.data.get('seconds')} s"
+    who = event.agent or event.task or "engine"
+    where = f"{event.task} " if event.task and event.agent else ""
+    return clean_line(f"{event.ts[11:19]} {who:<12} {event.kind:<18} {where}{known}".rstrip(), WIDTH)

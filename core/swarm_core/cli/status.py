@@ -1,0 +1,67 @@
+"""``swarm-tui status``: the run, its instances and its tasks, for people or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from swarm_core.client import EngineStatus
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.view import RunView
+
+from .common import Parsers, add_run_option, chosen_run, here
+
+
+def add(parsers: Parsers) -> None:
+    parser = parsers.add_parser("status", help="show a run, its instances and tasks")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="as one JSON document")
+    add_run_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    client = here()
+    run_id = chosen_run(client, options.run)
+    view, engine = client.view(run_id), client.engine()
+    if options.as_json:
+        print(json.dumps(document(view, engine), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(clean_line(line) for line in lines(view, engine)))
+    return 0
+
+
+def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
+    return {
+        "run": asdict(view.run),
+        "seq": view.last_seq,
+        "engine": asdict(engine),
+        "usage": asdict(view.usage),
+        "denials": view.denials,
+        "instances": [asdict(instance) for instance in view.instances.values()],
+        "tasks": [asdict(task) for task in view.tasks.values()],
+        "gates": [asdict(gate) for gate in view.gates.values()],
+    }
+
+
+def lines(view: RunView, engine: EngineStatus) -> list[str]:
+    run, usage = view.run, view.usage
+    alive = f"engine {engine.pid}" if engine.is_alive else "no engine"
+    out = [
+        f"{run.id}  {run.status}{f' ({run.outcome})' if run.outcome else ''}  {alive}",
+        f"  {run.title}",
+        f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}  {len(view.open_gates)} gates waiting  {view.denials} denials",
+    ]
+    if run.reason:
+        out.append(f"  {run.reason}")
+    out += ["", "INSTANCE        STATE      TASK       TOKENS  WORKTREE"]
+    for i in view.instances.values():
+        out.append(f"{i.id:<15} {i.status:<10} {i.task or '-':<9} {i.usage.tokens:>7}  {i.worktree}")
+    out += ["", "TASK      STATE      SERVICE      ROUND  TITLE"]
+    for t in view.tasks.values():
+        why = f"  ({t.reason})" if t.reason and t.status in ("blocked", "failed", "cancelled") else ""
+        out.append(f"{t.id:<9} {t.status:<10} {t.assigned_to:<12} {t.iteration:>5}  {t.title}{why}")
+    if view.open_gates:
+        out += ["", "GATES WAITING"]
+        out += [f"{g.id:<9} {g.place:<10} {g.title}  {g.summary}" for g in view.open_gates]
+    return out

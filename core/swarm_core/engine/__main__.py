@@ -1,0 +1,60 @@
+"""``python -P -m swarm_core.engine ROOT``: the engine of one repository, until nothing is left to do."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from swarm_core.journal.projections import prepare
+from swarm_core.vocabulary.clock import SystemClock
+from swarm_core.vocabulary.errors import EngineError, JournalPoisoned, SwarmError
+from swarm_core.vocabulary.layout import RepoLayout
+
+POISONED_EXIT = 70
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code; 70 after a failed sync, when only a fresh start from disk can be trusted."""
+    parser = argparse.ArgumentParser(prog="python -m swarm_core.engine", description=__doc__)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--linger-s", type=float, default=30.0, help="stay this long with nothing to do")
+    options = parser.parse_args(argv)
+    layout = RepoLayout(options.root.resolve())
+    try:
+        return _serve(layout, options.linger_s)
+    except JournalPoisoned as error:
+        sys.stderr.write(f"swarm-tui engine: {error}\n")
+        sys.stderr.flush()
+        os._exit(POISONED_EXIT)
+    except SwarmError as error:
+        sys.stderr.write(f"swarm-tui engine: {error}\n")
+        return error.exit_code
+
+
+def _serve(layout: RepoLayout, linger_s: float) -> int:
+    clock = SystemClock()
+    try:
+        prepare(layout)
+    except OSError as error:
+        raise EngineError(
+            f"{layout.control} cannot be written: {error.strerror}",
+            hint="make the repository writable and check free space",
+        ) from error
+    from .diagnostics import set_up
+    from .lock import EngineLock
+    from .supervisor import Supervisor
+
+    lock = EngineLock.acquire(layout.engine_lock)
+    try:
+        set_up(layout.engine_log, clock)
+        asyncio.run(Supervisor(layout, clock, linger_s=linger_s).serve())
+    finally:
+        lock.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

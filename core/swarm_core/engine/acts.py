@@ -1,0 +1,309 @@
+"""How each act is performed. Every act may be started again after a crash and then adopts what was already done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from swarm_core.checks.run import CheckRun, run_check
+from swarm_core.policy.effects import (
+    Act,
+    EvaluateGate,
+    KeepUnlanded,
+    Land,
+    MergeTask,
+    PrepareRun,
+    RetireInstance,
+    RunAgent,
+    StartInstance,
+)
+from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Task
+from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
+from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.view import RunView
+from swarm_core.workspace.hub import Hub
+from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
+
+from .agent_act import AgentAct
+from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .models import ModelPool
+from .runner import Runner
+
+LOG_TAIL_LINES = 20
+CHECK_TREE = "integration-check"
+
+
+class Hands:
+    """Performs the acts of one run. The hub is opened by the first act that needs it."""
+
+    def __init__(self, runner: Runner, models: ModelPool) -> None:
+        self.runner, self.layout, self.clock = runner, runner.layout, runner.clock
+        self.models = models
+        self._hub: Hub | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def view(self) -> RunView:
+        return self.runner.view
+
+    async def hub(self) -> Hub:
+        async with self._opening:
+            if self._hub is None:
+                self._hub = await Hub.open(self.layout, self.view.run.base or None)
+        return self._hub
+
+    async def close(self) -> None:
+        if self._hub is not None:
+            await self._hub.close()
+            self._hub = None
+
+    async def perform(self, act: Act) -> None:
+        match act:
+            case PrepareRun():
+                await self._prepare()
+            case StartInstance(instance):
+                await self._start_instance(instance)
+            case RunAgent(task, instance):
+                await AgentAct(self, self.view.tasks[task], self.view.instances[instance]).perform()
+            case EvaluateGate(gate):
+                await self._evaluate(self.view.gates[gate])
+            case MergeTask(task, commit):
+                await self._merge(self.view.tasks[task], commit)
+            case RetireInstance(instance):
+                await self._retire(instance)
+            case Land(gate):
+                await self._land(self.view.gates[gate])
+            case KeepUnlanded(reason):
+                await self._keep_unlanded(reason)
+
+    def give_up(self, act: Act, error: Exception) -> list[Draft]:
+        """What to record when an act failed for good; drafts that do not fit the state are left out."""
+        reason = f"{error}"
+        match act:
+            case RunAgent(task) | MergeTask(task):
+                return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
+            case EvaluateGate(gate) if self.view.gates[gate].place in ("plan", "merge"):
+                data = {"reason": reason, "kind": "engine"}
+                return [Draft("task.failed", data, task=self.view.gates[gate].task)]
+            case RetireInstance(instance):
+                return [Draft("agent.retired", {"reason": f"its worktree is left: {reason}"}, agent=instance)]
+            case Land(gate):
+                return [Draft("gate.invalidated", {"gate": gate, "reason": reason})]
+            case _:
+                return [Draft("run.failed", {"reason": f"{type(act).__name__}: {reason}"})]
+
+    # -- run and instances
+
+    async def _prepare(self) -> None:
+        hub = await self.hub()
+        data = {
+            "base_ref": hub.base_ref,
+            "base": hub.base,
+            "hub": str(self.layout.hub),
+            "integration": await hub.integration(),
+        }
+        await self.runner.record(Draft("run.started", data))
+
+    async def _start_instance(self, instance: str) -> None:
+        service = self.runner.spec.services[instance.rpartition("-")[0]]
+        if instance not in self.view.instances:
+            data = {
+                "service": service.key,
+                "model": self.models.label(service, self.view.run.options),
+                "worktree": str(self.layout.trees / instance),
+                "branch": f"agent/{instance}",
+            }
+            await self.runner.record(Draft("agent.starting", data, agent=instance))
+        hub = await self.hub()
+        await hub.add_tree(instance)
+        await self.runner.record(Draft("agent.ready", agent=instance))
+
+    async def _retire(self, instance: str) -> None:
+        hub = await self.hub()
+        await hub.remove_tree(instance)
+        await self.runner.record(Draft("agent.retired", {"reason": "its work is done"}, agent=instance))
+
+    # -- gates
+
+    async def _evaluate(self, gate: Gate) -> None:
+        evidence = await self._evidence(gate)
+        name = f"gates/{gate.id}-{self.view.last_seq}.patch"
+        await asyncio.to_thread(_write_durably, self.layout.dir / name, evidence.document)
+        await self.runner.record(Draft("gate.opened", evidence.data(gate.id, name), task=gate.task or None))
+
+    async def _evidence(self, gate: Gate) -> Evidence:
+        match gate.place:
+            case "plan":
+                return plan_evidence(gate, self.view.run, self.view.plan)
+            case "merge":
+                return await self._merge_evidence(gate, self.view.tasks[gate.task])
+            case "landing":
+                return await self._landing_evidence(gate)
+            case _:
+                return await self._escalation_evidence(gate, self.view.tasks[gate.task])
+
+    async def _merge_evidence(self, gate: Gate, task: Task) -> Evidence:
+        hub = await self.hub()
+        onto = await hub.integration()
+        tip = task.commit or task.base
+        base = await hub.merge_base(onto, tip)
+        diff = await hub.diff(base, tip)
+        attempt = await hub.try_merge(onto, tip)
+        checks = await self._checks(self.layout.trees / task.instance, gate, "agent") if task.commit else []
+        return merge_evidence(
+            gate,
+            task,
+            branch=f"agent/{task.instance}",
+            base=base,
+            diff=diff.text,
+            stat=diff.stat,
+            conflicts=[] if attempt.is_clean else attempt.paths,
+            checks=checks,
+            commits=await hub.log(base, tip),
+        )
+
+    async def _landing_evidence(self, gate: Gate) -> Evidence:
+        hub = await self.hub()
+        tree = await hub.add_tree(CHECK_TREE, at=await hub.integration())
+        try:
+            checks = await self._checks(tree.path, gate, "merged")
+        finally:
+            await hub.remove_tree(CHECK_TREE)
+        attempt = await try_land(hub)
+        tasks = [task for task in self.view.tasks.values() if task.id != PLANNING_TASK]
+        return landing_evidence(
+            gate,
+            self.view.run,
+            tasks,
+            branch=attempt.branch,
+            user_tip=attempt.user_tip,
+            is_fast_forward=attempt.is_fast_forward,
+            diff=attempt.diff.text,
+            stat=attempt.diff.stat,
+            checks=checks,
+            blockers=landing_blockers(attempt),
+            about=landing_about(attempt),
+        )
+
+    async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:
+        tail = await asyncio.to_thread(_log_tail, self.layout.log(task.instance)) if task.instance else []
+        conflict = b""
+        if task.status == "blocked" and task.commit:
+            hub = await self.hub()
+            conflict = (await hub.diff(await hub.integration(), task.commit)).text
+        return escalation_evidence(gate, task, tail, conflict)
+
+    async def _checks(self, tree: Path, gate: Gate, where: str) -> list[CheckRun]:
+        """Measure the configured checks in ``tree`` and journal each result with its evidence."""
+        results = []
+        for spec in self.runner.spec.checks:
+            result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
+            name = f"checks/{spec.name}-{self.view.last_seq}.txt"
+            await asyncio.to_thread(_write_durably, self.layout.dir / name, result.output.encode())
+            data = {
+                "name": spec.name,
+                "command": spec.command,
+                "exit_code": result.exit_code,
+                "seconds": round(result.seconds, 3),
+                "tree": where,
+                "evidence": name,
+            }
+            kind = "check.passed" if result.has_passed else "check.failed"
+            await self.runner.record(Draft(kind, data, task=gate.task or None))
+            results.append(result)
+        return results
+
+    # -- merging and landing
+
+    async def _merge(self, task: Task, commit: str) -> None:
+        hub = await self.hub()
+        onto = await hub.integration()
+        await self.runner.record(Draft("merge.checking", {"commit": commit, "onto": onto}, task=task.id))
+        try:
+            merged = await hub.merge(
+                commit,
+                message=f"Merge {task.id}: {task.title}",
+                trailers=self.trailers(task, task.instance),
+                expected=onto,
+            )
+        except MergeConflict as conflict:
+            data = {"paths": list(conflict.paths), "onto": onto, "messages": [conflict.message]}
+            await self.runner.record(Draft("merge.conflicted", data, task=task.id))
+            return
+        data = {"commit": commit, "integration": merged}
+        await self.runner.record(Draft("merge.completed", data, task=task.id))
+
+    async def _land(self, gate: Gate) -> None:
+        hub = await self.hub()
+        attempt = await try_land(hub)
+        if not attempt.already and (landing_about(attempt) != gate.about or landing_blockers(attempt)):
+            reason = "the branch or the checkout moved after the decision"
+            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": reason}))
+            return
+        try:
+            commit = await land(
+                hub, attempt, message=f"Land {self.view.run.title}", trailers={"Run-Id": self.view.run.id}
+            )
+        except WorkspaceError as error:
+            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": str(error)}))
+            return
+        await self._finish(landed=True, commit=commit, reason="")
+
+    async def _keep_unlanded(self, reason: str) -> None:
+        hub = await self.hub()
+        await keep_unlanded(hub)
+        await self._finish(landed=False, commit=await hub.integration(), reason=reason)
+
+    async def _finish(self, *, landed: bool, commit: str, reason: str) -> None:
+        gate = self.view.latest_gate("landing")
+        tasks = self.view.tasks.values()
+        if not landed or any(task.status != "done" for task in tasks):
+            outcome = "partial"
+        elif gate is not None and any(not check.has_passed for check in gate.checks):
+            outcome = "with_issues"
+        else:
+            outcome = "clean"
+        data = {"outcome": outcome, "landed": landed, "commit": commit, "reason": reason}
+        await self.runner.record(Draft("run.completed", data))
+
+    def trailers(self, task: Task, instance: str) -> dict[str, str]:
+        """What every commit of this run says about where it comes from."""
+        return {"Run-Id": self.view.run.id, "Task-Id": task.id, "Agent": instance}
+
+
+def landing_about(attempt: LandTry) -> str:
+    """The state of the world a landing was shown for."""
+    return f"{attempt.branch} {attempt.user_tip} {attempt.integration} {' '.join(sorted(attempt.dirty))}".strip()
+
+
+def landing_blockers(attempt: LandTry) -> list[str]:
+    """Why the landing cannot be carried out now, each with its next step."""
+    out = []
+    if not attempt.branch:
+        out.append("HEAD is detached: check out the branch that shall receive the work")
+    if attempt.paths:
+        out.append(
+            f"conflicts with new commits on {attempt.branch}: {', '.join(attempt.paths)}; reject to keep the work"
+        )
+    if attempt.dirty:
+        out.append(f"uncommitted changes in {', '.join(attempt.dirty)}: commit or stash them")
+    return out
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _log_tail(path: Path) -> Sequence[str]:
+    from swarm_core.journal.tail import LogReader
+
+    lines = LogReader(path).poll()
+    return [f"{line.kind}: {line.text}" for line in lines[-LOG_TAIL_LINES:]]

@@ -1,0 +1,234 @@
+"""One instance at work on one task: its tree, tools, conversation, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from swarm_core.agents.context import opening_message, system_prompt
+from swarm_core.agents.coordination import handoff_tool, plan_tool
+from swarm_core.agents.log import AgentLog
+from swarm_core.agents.loop import AgentLoop, Handoff, Outcome, Plan, Stalled
+from swarm_core.agents.transcript import Transcript
+from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
+from swarm_core.tools.scope import Scope
+from swarm_core.tools.toolbox import Toolbox, standard_tools
+from swarm_core.vocabulary.entities import Instance, Stat, Task
+from swarm_core.vocabulary.errors import ModelError
+from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.ids import numbered
+from swarm_core.workspace.hub import Commit, Hub
+
+if TYPE_CHECKING:
+    from .acts import Hands
+
+COMMIT = ToolDefinition(
+    name="commit",
+    description=(
+        "Commit all your changes in your directories on your branch. Commit each finished thought with a message "
+        "that says what and why. Git itself is not available to you for writing."
+    ),
+    input_schema={
+        "type": "object",
+        "properties": {"message": {"type": "string", "description": "One summary line, then the reasons."}},
+        "required": ["message"],
+        "additionalProperties": False,
+    },
+)
+
+
+class AgentAct:
+    """Lives from the claim of a task to its submission, failure or the engine's end."""
+
+    def __init__(self, hands: Hands, task: Task, instance: Instance) -> None:
+        self.hands, self.runner = hands, hands.runner
+        self.task, self.instance = task, instance
+        self.service = hands.runner.spec.services[instance.service]
+        self.layout, self.clock = hands.layout, hands.clock
+        self.tree = self.layout.trees / instance.id
+        self.scope = Scope(self.tree, self.service)
+
+    async def perform(self) -> None:
+        hub = await self.hands.hub()
+        await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
+        await self._place(hub)
+        log = AgentLog(self.layout.log(self.instance.id), self.clock)
+        try:
+            async with asyncio.timeout(self.service.timeout_s):
+                outcome = await self._converse(hub, log)
+        except TimeoutError:
+            await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
+            return
+        except ModelError as error:
+            log.write("error", str(error))
+            await self._fail(str(error), error.kind)
+            return
+        finally:
+            log.close()
+        await self._conclude(hub, outcome)
+
+    async def _place(self, hub: Hub) -> None:
+        """Bring the tree to where this task's work stands, keeping uncommitted work of the same task."""
+        wanted = self.task.commit or self.task.base
+        tip = await hub.tip(self.instance.id)
+        merge = self.runner.view.merges.get(self.task.id)
+        if tip != wanted:
+            if await self._is_own_commit(hub, wanted, tip):
+                return
+            await hub.reset_tree(self.instance.id, wanted)
+        if merge is not None and merge.status == "conflicted":
+            await hub.start_conflict(self.instance.id, await hub.integration())
+
+    async def _is_own_commit(self, hub: Hub, wanted: str, tip: str) -> bool:
+        """A commit of this task that was made but not journaled before a crash; journals it now."""
+        trailers = await hub.trailers(tip)
+        if trailers.get("Task-Id") != self.task.id or trailers.get("Run-Id") != self.runner.view.run.id:
+            return False
+        diff = await hub.diff(wanted, tip)
+        await self._report_commit(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
+        return True
+
+    async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
+        self.layout.state_dir.joinpath("scratch", self.instance.id).mkdir(parents=True, exist_ok=True)
+        scratch = self.layout.state_dir / "scratch" / self.instance.id
+        view, task = self.runner.view, self.task
+        tools = standard_tools(self.scope, scratch, self.clock)
+        if self.service.is_architect:
+            tools.append(plan_tool(self.runner.spec.workers))
+        else:
+            tools += [Tool(COMMIT, lambda given: self._commit(hub, given)), handoff_tool()]
+        loop = AgentLoop(
+            model=self.hands.models.get(self.service, view.run.options),
+            model_id=self.service.model,
+            system=system_prompt(),
+            toolbox=Toolbox(self.scope, tools, self.service),
+            transcript=Transcript(self.layout.transcript(self.instance.id, task.id)),
+            log=log,
+            clock=self.clock,
+            report=self._report,
+            max_turns=self.service.max_turns,
+            hints={
+                "service": self.service.key,
+                "task": task.id,
+                "title": task.title,
+                "iteration": str(task.iteration),
+                "goal": view.run.goal,
+                "directory": next(iter(self.service.directories), ""),
+            },
+        )
+        opening = opening_message(self.service, task, view.run, self.tree, view.tasks, self.runner.spec)
+        return await loop.run(opening, task.iteration)
+
+    async def _report(self, draft: Draft) -> None:
+        """Journal what the loop noticed, under this task and instance."""
+        own = Draft(draft.kind, draft.data, actor=self.instance.id, task=self.task.id, agent=self.instance.id)
+        await self.runner.record(own)
+
+    # -- commits
+
+    async def _commit(self, hub: Hub, given: Mapping[str, Any]) -> ToolResult:
+        commit = await self._commit_scope(hub, str(given["message"]))
+        if commit is None:
+            return ToolResult("Nothing to commit: your directories hold no change since the last commit.")
+        skipped = f" Not committed (too large): {', '.join(commit.skipped)}." if commit.skipped else ""
+        return ToolResult(
+            f"Committed {commit.oid[:12]}: {commit.stat.files} files, "
+            f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}",
+            target=commit.message.splitlines()[0],
+            touched=tuple(commit.paths),
+        )
+
+    async def _commit_scope(self, hub: Hub, message: str) -> Commit | None:
+        await self._sweep(hub)
+        commit = await hub.commit(
+            self.instance.id,
+            message,
+            allowed=self.scope.allows_write,
+            trailers=self.hands.trailers(self.task, self.instance.id),
+            author=self.instance.id,
+        )
+        if commit is not None:
+            await self._report_commit(commit)
+        return commit
+
+    async def _report_commit(self, commit: Commit) -> None:
+        data = {
+            "commit": commit.oid,
+            "message": commit.message.splitlines()[0],
+            "files": commit.stat.files,
+            "insertions": commit.stat.insertions,
+            "deletions": commit.stat.deletions,
+        }
+        await self._report(Draft("commit.created", data))
+
+    async def _sweep(self, hub: Hub) -> None:
+        """Move changes outside the service's directories, made past the tools, into quarantine and journal them."""
+        changes = await hub.changes(self.instance.id)
+        stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
+        if not stray:
+            return
+        moved = await hub.quarantine(self.instance.id, stray)
+        data = {
+            "tool": "Bash",
+            "target": ", ".join(moved)[:200],
+            "rule": "directories",
+            "message": f"{len(moved)} changes outside {', '.join(self.service.directories)} were put into quarantine",
+        }
+        await self._report(Draft("policy.denied", data))
+
+    # -- the outcome
+
+    async def _conclude(self, hub: Hub, outcome: Outcome) -> None:
+        match outcome:
+            case Plan():
+                await self._submit_plan(outcome)
+            case Handoff():
+                await self._submit_work(hub, outcome)
+            case Stalled(reason):
+                await self._fail(reason, "stalled")
+
+    async def _submit_plan(self, plan: Plan) -> None:
+        ids = {task.key: numbered("task", number) for number, task in enumerate(plan.tasks, 1)}
+        tasks = [
+            {
+                "id": ids[task.key],
+                "title": task.title,
+                "description": task.description,
+                "assigned_to": task.assigned_to,
+                "created_by": self.service.key,
+                "dependencies": [ids[key] for key in task.depends_on],
+                "priority": task.priority,
+                "order": number,
+            }
+            for number, task in enumerate(plan.tasks, 1)
+        ]
+        text = json.dumps({"run": self.runner.view.run.id, "tasks": tasks}, indent=2, ensure_ascii=False) + "\n"
+        await asyncio.to_thread(self.layout.plan.write_text, text)
+        await self._report(Draft("artifact.written", {"type": "plan", "path": "plan.json", "tasks": tasks}))
+        await self._submit("", Stat())
+
+    async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:
+        await self._commit_scope(hub, f"{self.task.title}\n\nChanges left uncommitted at the handoff.")
+        data = {
+            "what_i_did": handoff.what_i_did,
+            "whats_left": handoff.whats_left,
+            "recommendation": handoff.recommendation,
+        }
+        await self._report(Draft("handoff.recorded", data))
+        tip = await hub.tip(self.instance.id)
+        diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
+        await self._submit(tip, diff.stat)
+
+    async def _submit(self, commit: str, stat: Stat) -> None:
+        data = {
+            "commit": commit,
+            "files": stat.files,
+            "insertions": stat.insertions,
+            "deletions": stat.deletions,
+        }
+        await self._report(Draft("task.submitted", data))
+
+    async def _fail(self, reason: str, kind: str) -> None:
+        await self._report(Draft("task.failed", {"reason": reason, "kind": str(kind)}))

@@ -1,0 +1,64 @@
+"""The operator's decisions: applied if they are about what was shown, refused with a reason otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+from swarm_core.vocabulary.entities import Gate
+from swarm_core.vocabulary.errors import IllegalTransition
+from swarm_core.vocabulary.events import OPERATOR, Draft
+from swarm_core.vocabulary.inbox import InboxItem
+
+from .inbox import Verdict
+from .runner import Runner
+
+NEEDS_A_REASON = ("plan", "merge")
+
+
+async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
+    """Apply ``gate.decide`` or say why not. Either way one event names the request, so that it is never taken twice."""
+    gate_id, verdict = str(item.data["gate"]), str(item.data["verdict"])
+    note, evidence = str(item.data.get("note", "")).strip(), str(item.data["evidence"])
+    gate = runner.view.gates.get(gate_id)
+    if gate is None:
+        return await _refuse(runner, item, f"there is no gate {gate_id!r} in this run")
+    if gate.status != "open":
+        said = f" ({gate.verdict} by {gate.by})" if gate.verdict else ""
+        return await _refuse(runner, item, f"{gate.id} is {gate.status}{said}, not open")
+    if evidence != gate.evidence:
+        return await _refuse(runner, item, f"the evidence of {gate.id} moved since it was shown: look again")
+    document = runner.layout.dir / gate.document
+    if await asyncio.to_thread(_sha256, document) != gate.evidence:
+        return await _measure_again(runner, item, gate, f"{gate.document} was changed on disk")
+    if verdict == "reject" and gate.place in NEEDS_A_REASON and not note:
+        return await _refuse(runner, item, "a rejection needs a reason: the agent works from it (--note)")
+    if verdict == "approve" and gate.blockers:
+        return await _measure_again(runner, item, gate, "; ".join(gate.blockers))
+    data = {"gate": gate.id, "verdict": verdict, "note": note, "evidence": evidence, "command": item.id, "by": item.by}
+    try:
+        await runner.record(Draft("gate.decided", data, actor=OPERATOR, task=gate.task or None))
+    except IllegalTransition as error:
+        return await _refuse(runner, item, str(error))
+    return Verdict(True, run=item.run)
+
+
+async def _refuse(runner: Runner, item: InboxItem, reason: str) -> Verdict:
+    data = {"command": item.id, "gate": str(item.data.get("gate", "")), "reason": reason}
+    await runner.record(Draft("decision.refused", data))
+    return Verdict(False, reason, item.run)
+
+
+async def _measure_again(runner: Runner, item: InboxItem, gate: Gate, reason: str) -> Verdict:
+    """The decision cannot hold, but the world may have moved on: refuse it and evaluate the gate anew."""
+    verdict = await _refuse(runner, item, f"{reason} (measured again: look at the new evidence)")
+    await runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": reason}, task=gate.task or None))
+    return verdict
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,121 @@
+"""The inbox: what front ends ask for, taken in the order of its names, answered once and archived."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchfiles import awatch
+
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import SwarmError, UsageError
+from swarm_core.vocabulary.inbox import InboxItem
+from swarm_core.vocabulary.layout import RepoLayout
+
+from .diagnostics import LOGGER
+
+MAX_ITEM_BYTES = 1 << 20
+POLL_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a request. ``run`` is the run it concerned."""
+
+    is_applied: bool
+    reason: str = ""
+    run: str = ""
+
+
+Handler = Callable[[InboxItem], Awaitable[Verdict]]
+
+
+class Inbox:
+    """Reads ``inbox/*.json``; a request is handled before it is archived, so a crash in between handles it again and
+    the handler must recognise it by its id."""
+
+    def __init__(self, layout: RepoLayout, clock: Clock, handle: Handler) -> None:
+        self.layout, self.clock, self.handle = layout, clock, handle
+
+    async def serve(self) -> None:
+        """Take what is there, then whatever arrives, until cancelled."""
+        await self.drain()
+        async for _ in self._changes():
+            await self.drain()
+
+    async def drain(self) -> None:
+        for path in sorted(self.layout.inbox.glob("*.json")):
+            await self._take(path)
+
+    async def _changes(self) -> AsyncIterator[None]:
+        """Ticks when the directory changed, and once a second in any case."""
+        polling: bool | None = None
+        while True:
+            self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
+            try:
+                async for _ in awatch(
+                    self.layout.inbox,
+                    debounce=20,
+                    step=10,
+                    rust_timeout=POLL_MS,
+                    yield_on_timeout=True,
+                    recursive=False,
+                    force_polling=polling,
+                    poll_delay_ms=100,
+                ):
+                    yield None
+            except OSError as error:  # no inotify watch left, or the directory went away
+                LOGGER.warning("inbox is polled: %s", error)
+                polling = True
+            await self.clock.sleep(POLL_MS / 1000)
+            yield None
+
+    async def _take(self, path: Path) -> None:
+        raw = b""
+        try:
+            raw = await asyncio.to_thread(_read_regular, path)
+            item = InboxItem.decode(raw)
+            if item.id != path.stem:
+                raise UsageError(f"its id {item.id!r} is not its file name")
+            verdict = await self.handle(item)
+        except SwarmError as error:
+            verdict = Verdict(False, str(error))
+        except FileNotFoundError:
+            return
+        await asyncio.to_thread(self._archive, path, raw, verdict)
+
+    def _archive(self, path: Path, raw: bytes, verdict: Verdict) -> None:
+        answer = {
+            "v": 1,
+            "result": "applied" if verdict.is_applied else "refused",
+            "reason": verdict.reason,
+            "run": verdict.run,
+            "at": self.clock.now(),
+            "request": raw.decode(errors="replace"),
+        }
+        temporary = self.layout.inbox_done / f"{path.stem}.tmp"
+        try:
+            temporary.write_text(json.dumps(answer, ensure_ascii=False) + "\n")
+            temporary.replace(self.layout.inbox_done / f"{path.stem}.json")
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            LOGGER.error("request %s could not be archived: %s", path.name, error)
+
+
+def _read_regular(path: Path) -> bytes:
+    """The bytes of a plain file; links and special files are refused rather than followed."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read: {error.strerror}") from error
+    with os.fdopen(fd, "rb") as file:
+        raw = file.read(MAX_ITEM_BYTES + 1)
+    if len(raw) > MAX_ITEM_BYTES:
+        raise UsageError(f"{path.name} is larger than {MAX_ITEM_BYTES} bytes")
+    return raw

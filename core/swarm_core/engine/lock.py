@@ -1,0 +1,49 @@
+"""One engine per repository: an advisory lock that dies with its holder, with the holder's name inside."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Self
+
+from swarm_core.journal.process import process_start
+from swarm_core.vocabulary.errors import EngineError, EngineRunning
+
+
+class EngineLock:
+    """Held from ``acquire`` to ``release`` or the end of the process.
+
+    The kernel drops the lock with the process, so a file left by a killed engine is taken over at once; its pid and
+    start time are only there to name the holder.
+    """
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path, self._fd = path, fd
+
+    @classmethod
+    def acquire(cls, path: Path) -> Self:
+        """Raises EngineRunning with the holder's pid, or EngineError if the file cannot be made."""
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise EngineError(
+                f"{path} cannot be written: {error.strerror}", hint="check permissions and free space"
+            ) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(fd, 4096).decode(errors="replace").strip()
+            os.close(fd)
+            raise EngineRunning(
+                f"another engine works on this repository: {holder or 'unknown process'}",
+                hint="swarm-tui attach opens it; swarm-tui doctor shows it",
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "start": process_start(os.getpid())}).encode() + b"\n", 0)
+        return cls(path, fd)
+
+    def release(self) -> None:
+        os.ftruncate(self._fd, 0)
+        os.close(self._fd)

@@ -1,0 +1,70 @@
+"""Which model answers for a service: the SDK's, or scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from swarm_core.agents.model import Model
+from swarm_core.agents.scripted_model import ScriptedModel, load_scripts
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import ConfigurationError
+from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
+
+OFFLINE_SCRIPT = "rehearsal"
+
+
+def script_directory(name: str, root: Path) -> Path:
+    """The directory of a built-in set of scripts, or one inside the repository.
+
+    Raises ConfigurationError if it does not exist or lies outside the repository.
+    """
+    package = Path(str(files("swarm_core")))
+    built_in = {"ecoroute": package / "demo" / "scripts", "rehearsal": package / "catalog" / "scripts" / "rehearsal"}
+    if name in built_in:
+        return built_in[name]
+    directory = (root / name).resolve()
+    if not directory.is_relative_to(root.resolve()) or not directory.is_dir():
+        raise ConfigurationError(
+            f"script: there are no scripts {name!r}",
+            path=root / "multi-agent.yaml",
+            hint=f"use {' or '.join(built_in)}, or a directory of this repository",
+        )
+    return directory
+
+
+class ModelPool:
+    """Makes each model once. ``options`` are those of the run: ``offline``, ``script``, ``speed``."""
+
+    def __init__(self, spec: SwarmSpec, root: Path, clock: Clock) -> None:
+        self.spec, self.root, self.clock = spec, root, clock
+        self._scripted: ScriptedModel | None = None
+        self._anthropic: Model | None = None
+
+    def is_scripted(self, service: ServiceSpec, options: Mapping[str, Any]) -> bool:
+        return bool(options.get("offline")) or bool(options.get("script")) or service.adapter == "scripted"
+
+    def label(self, service: ServiceSpec, options: Mapping[str, Any]) -> str:
+        """What a pane shows as the model."""
+        return "scripted" if self.is_scripted(service, options) else service.model
+
+    def get(self, service: ServiceSpec, options: Mapping[str, Any]) -> Model:
+        if not self.is_scripted(service, options):
+            if self._anthropic is None:
+                from swarm_core.agents.anthropic_model import AnthropicModel
+
+                self._anthropic = AnthropicModel(clock=self.clock)
+            return self._anthropic
+        if self._scripted is None:
+            name = options.get("script") or (OFFLINE_SCRIPT if options.get("offline") else self.spec.script)
+            scripts = load_scripts(script_directory(str(name), self.root))
+            speed = float(options.get("speed", 1.0))
+            self._scripted = ScriptedModel(scripts, self.clock, speed, workers=self.spec.workers)
+        return self._scripted
+
+    async def close(self) -> None:
+        for model in (self._scripted, self._anthropic):
+            if model is not None:
+                await model.close()

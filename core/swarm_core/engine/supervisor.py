@@ -1,0 +1,212 @@
+"""The engine process: one lock, one inbox, one runner for each run that is not over.
+
+Starting it is resuming: every run whose journal does not end is folded and driven on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import signal
+
+import swarm_core
+from swarm_core.definitions import load
+from swarm_core.journal.journal import Journal
+from swarm_core.journal.projections import prepare
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError, UsageError
+from swarm_core.vocabulary.events import OPERATOR, Draft
+from swarm_core.vocabulary.ids import SLUG
+from swarm_core.vocabulary.inbox import InboxItem
+from swarm_core.vocabulary.layout import CONFIG_FILE, RepoLayout, RunLayout
+from swarm_core.workspace.preflight import check as check_repository
+
+from .acts import Hands
+from .decisions import decide_gate
+from .diagnostics import LOGGER
+from .inbox import Inbox, Verdict
+from .models import ModelPool
+from .runner import Runner
+from .status import EngineStatusFile
+
+LINGER_S = 30.0
+TITLE_CHARS = 72
+ENDINGS = frozenset({"run.completed", "run.failed", "run.aborted"})
+TAIL_BYTES = 1 << 16
+
+
+class Supervisor:
+    """Owns the runs of one repository. ``serve`` returns when it was asked to stop or nothing is left to do."""
+
+    def __init__(self, layout: RepoLayout, clock: Clock, *, linger_s: float = LINGER_S) -> None:
+        self.layout, self.clock, self.linger_s = layout, clock, linger_s
+        self.status = EngineStatusFile(layout.engine_file, clock)
+        self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
+        self.stopping = asyncio.Event()
+        self.idle_since = clock.monotonic_s()
+        self._fatal: BaseException | None = None
+
+    async def serve(self) -> None:
+        """Resume what is unfinished, then take requests. Raises JournalPoisoned: then leave at once."""
+        prepare(self.layout)
+        self.status.say("starting")
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        beat = asyncio.create_task(self.status.beat())
+        await self._resume_all()
+        inbox = asyncio.create_task(Inbox(self.layout, self.clock, self._handle).serve())
+        self.status.say("ready")
+        try:
+            await self._until_done(inbox)
+        finally:
+            for task in (inbox, beat):
+                task.cancel()
+            await asyncio.gather(inbox, beat, return_exceptions=True)
+            for _, drive in self.runs.values():
+                drive.cancel()
+            await asyncio.gather(*(drive for _, drive in self.runs.values()), return_exceptions=True)
+        if self._fatal is not None:
+            raise self._fatal
+        self.status.say("stopped")
+
+    async def _until_done(self, inbox: asyncio.Task[None]) -> None:
+        while not self.stopping.is_set() and self._fatal is None:
+            if inbox.done():
+                inbox.result()
+            if self.runs:
+                self.idle_since = self.clock.monotonic_s()
+            elif self.clock.monotonic_s() - self.idle_since > self.linger_s:
+                return
+            try:
+                async with asyncio.timeout(0.5):
+                    await self.stopping.wait()
+            except TimeoutError:
+                continue
+
+    # -- runs
+
+    async def _resume_all(self) -> None:
+        for journal in sorted(self.layout.runs.glob("*/events.jsonl")):
+            if await asyncio.to_thread(_is_over, journal):
+                continue
+            try:
+                await self._resume(self.layout.run(journal.parent.name))
+            except SwarmError as error:
+                LOGGER.error("run %s cannot be resumed: %s", journal.parent.name, error)
+                self.status.say(f"run {journal.parent.name} cannot be resumed: {error.message}")
+
+    async def _resume(self, layout: RunLayout) -> None:
+        journal = await Journal.open(layout.journal, layout.run, self.clock)
+        spec = load(layout.dir / CONFIG_FILE)
+        runner = Runner(layout, journal, spec, self.clock, self.status.say)
+        if runner.view.engine_pid:
+            data = {"pid": runner.view.engine_pid, "last_seq": runner.view.last_seq}
+            await runner.record(Draft("engine.crash_detected", data))
+        await self._drive(runner)
+
+    async def _start(self, item: InboxItem) -> Verdict:
+        """Create a run. The same request again, after a crash, finds the run it made."""
+        if SLUG.fullmatch(item.run) is None or len(item.run) > 63:
+            raise UsageError(f"{item.run!r} is not a name for a run")
+        layout = self.layout.run(item.run)
+        if item.run in self.runs or layout.journal.exists():
+            return Verdict(True, "it was already there", item.run)
+        goal, options = str(item.data["goal"]).strip(), item.data.get("options", {})
+        if not goal or not isinstance(options, dict):
+            raise UsageError("a run needs a goal", hint='swarm-tui run "what you want"')
+        await asyncio.to_thread(check_repository, self.layout.root)
+        spec = load(self.layout.config)
+        models = ModelPool(spec, self.layout.root, self.clock)
+        services = {
+            key: {
+                "persona": service.persona,
+                "model": models.label(service, options),
+                "directories": list(service.directories),
+                "replicas": service.replicas,
+            }
+            for key, service in spec.services.items()
+        }
+        layout.dir.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(shutil.copyfile, self.layout.config, layout.dir / CONFIG_FILE)
+        journal = await Journal.open(layout.journal, layout.run, self.clock)
+        runner = Runner(layout, journal, spec, self.clock, self.status.say)
+        data = {
+            "title": goal.splitlines()[0][:TITLE_CHARS],
+            "goal": goal,
+            "services": services,
+            "spec_sha256": hashlib.sha256((layout.dir / CONFIG_FILE).read_bytes()).hexdigest(),
+            "options": options,
+            "command": item.id,
+        }
+        await runner.record(Draft("run.created", data, actor=OPERATOR))
+        await self._drive(runner)
+        return Verdict(True, run=item.run)
+
+    async def _drive(self, runner: Runner) -> None:
+        runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock))
+        data = {"pid": os.getpid(), "version": swarm_core.__version__}
+        await runner.record(Draft("engine.started", data))
+        task = asyncio.create_task(self._carry_out(runner), name=runner.layout.run)
+        self.runs[runner.layout.run] = (runner, task)
+
+    async def _carry_out(self, runner: Runner) -> None:
+        try:
+            await runner.drive()
+            await runner.record(Draft("engine.released", {"pid": os.getpid()}))
+        except asyncio.CancelledError:
+            await runner.record(Draft("engine.released", {"pid": os.getpid()}))
+            raise
+        except JournalPoisoned as error:
+            self._fatal = error
+        except Exception as error:
+            LOGGER.exception("run %s stopped", runner.layout.run)
+            self.status.say(f"run {runner.layout.run} stopped: {error}")
+        finally:
+            await runner.journal.close()
+            self.runs.pop(runner.layout.run, None)
+
+    # -- requests
+
+    async def _handle(self, item: InboxItem) -> Verdict:
+        match item.kind:
+            case "run.start":
+                return await self._start(item)
+            case "engine.stop":
+                self.stopping.set()
+                return Verdict(True)
+        if item.run not in self.runs:
+            return Verdict(False, f"no run {item.run!r} is under way", item.run)
+        runner, _ = self.runs[item.run]
+        if item.id in runner.view.commands:
+            refused = runner.view.refused.get(item.id, "")
+            return Verdict(not refused, refused, item.run)
+        if item.kind == "run.abort":
+            return await self._abort(runner, item)
+        return await decide_gate(runner, item)
+
+    async def _abort(self, runner: Runner, item: InboxItem) -> Verdict:
+        reason = str(item.data.get("note", "")) or "the operator ended the run"
+        try:
+            await runner.record(Draft("run.aborted", {"reason": reason, "command": item.id}, actor=OPERATOR))
+        except IllegalTransition as error:
+            return Verdict(False, str(error), item.run)
+        return Verdict(True, run=item.run)
+
+
+def _is_over(path: os.PathLike[str]) -> bool:
+    """Whether the run ended and its engine left it in order, judged from the journal's last 64 KiB."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        lines = file.read().splitlines()
+    kinds = []
+    for line in lines:
+        try:
+            kinds.append(json.loads(line)["kind"])
+        except (ValueError, KeyError, TypeError):
+            continue  # a torn line, or the first one cut by the window
+    return not ENDINGS.isdisjoint(kinds) and kinds[-1] == "engine.released"
