@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from swarm_core.agents.context import opening_message, system_prompt
-from swarm_core.agents.coordination import handoff_tool, plan_tool
+from swarm_core.agents.context import follow_up_message, opening_message, planning_message, system_prompt
+from swarm_core.agents.coordination import Handoff, Outcome, Plan, Stalled, handoff_tool, plan_tool
 from swarm_core.agents.log import AgentLog
-from swarm_core.agents.loop import AgentLoop, Handoff, Outcome, Plan, Stalled
+from swarm_core.agents.loop import AgentLoop, Seat
 from swarm_core.agents.transcript import Transcript
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.scope import Scope
@@ -48,7 +48,9 @@ class AgentAct:
         self.service = hands.runner.spec.services[instance.service]
         self.layout, self.clock = hands.layout, hands.clock
         self.tree = self.layout.trees / instance.id
-        self.scope = Scope(self.tree, self.service)
+        self.scratch = self.layout.state_dir / "scratch" / instance.id
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.scope = Scope(self.tree, self.service, self.scratch)
 
     async def perform(self) -> None:
         hub = await self.hands.hub()
@@ -66,7 +68,7 @@ class AgentAct:
             await self._fail(str(error), error.kind)
             return
         finally:
-            log.close()
+            log.flush()
         await self._conclude(hub, outcome)
 
     async def _place(self, hub: Hub) -> None:
@@ -91,35 +93,43 @@ class AgentAct:
         return True
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
-        self.layout.state_dir.joinpath("scratch", self.instance.id).mkdir(parents=True, exist_ok=True)
-        scratch = self.layout.state_dir / "scratch" / self.instance.id
-        view, task = self.runner.view, self.task
-        tools = standard_tools(self.scope, scratch, self.clock)
-        if self.service.is_architect:
-            tools.append(plan_tool(self.runner.spec.workers))
+        view, task, service = self.runner.view, self.task, self.service
+        workers = {key: self.runner.spec.services[key] for key in self.runner.spec.workers}
+        tools = standard_tools(self.scope, self.scratch, self.clock)
+        if service.is_architect:
+            ending = plan_tool(tuple(workers))
+            opening = planning_message(view.run, workers, self.tree, iteration=task.iteration, notes=task.notes)
         else:
-            tools += [Tool(COMMIT, lambda given: self._commit(hub, given)), handoff_tool()]
+            ending = handoff_tool()
+            tools.append(Tool(COMMIT, lambda given: self._commit(hub, given)))
+            finished = [view.tasks[key] for key in task.dependencies]
+            opening = opening_message(
+                service, task, view.run, self.tree, dependencies=finished, notes=task.notes, constraints=self._notices()
+            )
+        seat = Seat(self.instance.id, service.key, task.id, task.title, service.model, system_prompt())
         loop = AgentLoop(
-            model=self.hands.models.get(self.service, view.run.options),
-            model_id=self.service.model,
-            system=system_prompt(),
-            toolbox=Toolbox(self.scope, tools, self.service),
-            transcript=Transcript(self.layout.transcript(self.instance.id, task.id)),
-            log=log,
-            clock=self.clock,
-            report=self._report,
-            max_turns=self.service.max_turns,
-            hints={
-                "service": self.service.key,
-                "task": task.id,
-                "title": task.title,
-                "iteration": str(task.iteration),
-                "goal": view.run.goal,
-                "directory": next(iter(self.service.directories), ""),
-            },
+            seat,
+            self.hands.models.get(service, view.run.options),
+            Toolbox(self.scope, tools, service),
+            ending,
+            Transcript(self.layout.transcript(self.instance.id, task.id)),
+            log,
+            self.clock,
+            self._report,
+            max_turns=service.max_turns,
         )
-        opening = opening_message(self.service, task, view.run, self.tree, view.tasks, self.runner.spec)
-        return await loop.run(opening, task.iteration)
+        notes = [*task.notes[-1:], *self._notices()]
+        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+
+    def _notices(self) -> list[str]:
+        """What the engine did to the tree that the agent has to know."""
+        merge = self.runner.view.merges.get(self.task.id)
+        if merge is None or merge.status != "conflicted":
+            return []
+        return [
+            f"Your change conflicts with merged work in {', '.join(merge.paths)}. These files hold conflict markers now: "
+            "resolve them, keep both intentions, run the tests and commit."
+        ]
 
     async def _report(self, draft: Draft) -> None:
         """Journal what the loop noticed, under this task and instance."""
@@ -198,7 +208,7 @@ class AgentAct:
                 "description": task.description,
                 "assigned_to": task.assigned_to,
                 "created_by": self.service.key,
-                "dependencies": [ids[key] for key in task.depends_on],
+                "dependencies": [ids[key] for key in task.dependencies],
                 "priority": task.priority,
                 "order": number,
             }

@@ -23,9 +23,9 @@ class Evidence:
     on_yes: str
     on_no: str
     about: str = ""
-    stat: Stat = Stat()
+    stat: Stat = field(default_factory=Stat)
     checks: tuple[CheckRun, ...] = ()
-    blockers: tuple[str, ...] = field(default=())
+    blockers: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -103,7 +103,7 @@ def merge_evidence(
     return Evidence(
         document=_encode([*lines, "", SEPARATOR, ""]) + diff,
         summary=f"{_size(stat)} · {_verdicts(checks)} · {merges}",
-        on_yes=f"{task.id} joins the merge queue and goes onto the run's integration branch. Your branch stays as it is.",
+        on_yes=f"{task.id} is merged on the run's integration branch. Your own branch stays as it is.",
         on_no=f"{task.id} goes back to {task.instance} with your comment; its worktree and conversation are kept.",
         stat=stat,
         checks=tuple(checks),

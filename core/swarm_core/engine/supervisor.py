@@ -162,7 +162,7 @@ class Supervisor:
             raise
         except JournalPoisoned as error:
             self._fatal = error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- one run's bug must not end the others
             LOGGER.exception("run %s stopped", runner.layout.run)
             self.status.say(f"run {runner.layout.run} stopped: {error}")
         finally:
