@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.cli import background, git, swarm, wait_until
 
 from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.layout import RepoLayout
-from tests.support.cli import background, git, swarm, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 WORKERS = {"database-1", "backend-1", "frontend-1", "testing-1"}

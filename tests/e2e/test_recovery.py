@@ -8,14 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from swarm_core.demo.operator import verdict
+from swarm_core.demo.repository import GOAL, create
+from tests.support.cli import COMMAND, environment, git, swarm, wait_until
 
 from swarm_core.cli.operator import AutoOperator
 from swarm_core.client import SwarmClient
-from swarm_core.demo.operator import verdict
-from swarm_core.demo.repository import GOAL, create
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
-from tests.support.cli import git, swarm, wait_until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -72,25 +72,17 @@ def test_a_killed_engine_goes_on_and_ends_in_the_same_tree(tmp_path: Path) -> No
 def test_two_engines_never_work_on_one_repository(tmp_path: Path) -> None:
     client, _ = start(tmp_path, "one")
     second = subprocess.run(
-        [*engine_command(), str(client.layout.root)], capture_output=True, text=True, check=False, env=engine_environment()
+        [*engine_command(), str(client.layout.root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
     )
 
     assert second.returncode == 5
     assert str(client.engine().pid) in second.stderr
     client.send(InboxItem(ulid(), "engine.stop"))
     wait_until("the engine's end", lambda: not client.engine().is_alive)
-
-
-def engine_command() -> list[str]:
-    import sys
-
-    return [sys.executable, "-P", "-m", "swarm_core.engine"]
-
-
-def engine_environment() -> dict[str, str]:
-    from tests.support.cli import environment
-
-    return environment()
 
 
 def test_attach_brings_a_killed_engine_back(tmp_path: Path) -> None:
@@ -102,9 +94,9 @@ def test_attach_brings_a_killed_engine_back(tmp_path: Path) -> None:
     assert "no engine" in status.stdout
     operator = AutoOperator(client, run, verdict)
     with_attach = subprocess.Popen(
-        [*engine_command()[:2], "-m", "swarm_tui", "attach"],
+        [*COMMAND, "attach"],
         cwd=client.layout.root,
-        env=engine_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pexpect
 import pyte
-
 from tests.support.cli import COMMAND, environment
 
 COLUMNS, ROWS = 120, 36

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from swarm_core.client import SwarmClient
 from swarm_core.definitions import load
 from swarm_core.journal.journal import verify
-from swarm_core.journal.projections import state_projection, tasks_projection
+from swarm_core.journal.projections import projections
 from swarm_core.tools.confine import confinement
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.errors import SwarmError
@@ -91,9 +91,7 @@ def _projections(client: SwarmClient) -> Iterator[Finding]:
     latest = client.latest()
     if latest is None or client.engine().is_alive:
         return  # a living engine may be a quarter of a second ahead of its projections
-    layout = client.layout
-    view = client.view(latest)
-    for path, project in ((layout.tasks_file, tasks_projection), (layout.state_file, state_projection)):
+    for path, document in projections(client.view(latest), client.layout).items():
         if path.exists():
-            is_equal = json.loads(path.read_bytes()) == json.loads(json.dumps(project(view)))
+            is_equal = json.loads(path.read_bytes()) == json.loads(json.dumps(document))
             yield is_equal, f"{path.name} {'equals' if is_equal else 'differs from'} the fold of {latest}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from swarm_core.checks.run import CheckRun, run_check
+from swarm_core.journal.projections import replace_durably
+from swarm_core.journal.tail import LogReader
 from swarm_core.policy.effects import (
     Act,
     EvaluateGate,
@@ -130,7 +131,7 @@ class Hands:
     async def _evaluate(self, gate: Gate) -> None:
         evidence = await self._evidence(gate)
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
-        await asyncio.to_thread(_write_durably, self.layout.dir / name, evidence.document)
+        await asyncio.to_thread(replace_durably, self.layout.dir / name, evidence.document)
         await self.runner.record(Draft("gate.opened", evidence.data(gate.id, name), task=gate.task or None))
 
     async def _evidence(self, gate: Gate) -> Evidence:
@@ -201,7 +202,7 @@ class Hands:
         for spec in self.runner.spec.checks:
             result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await asyncio.to_thread(_write_durably, self.layout.dir / name, result.output.encode())
+            await asyncio.to_thread(replace_durably, self.layout.dir / name, result.output.encode())
             data = {
                 "name": spec.name,
                 "command": spec.command,
@@ -292,18 +293,6 @@ def landing_blockers(attempt: LandTry) -> list[str]:
     return out
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _log_tail(path: Path) -> Sequence[str]:
-    from swarm_core.journal.tail import LogReader
-
     lines = LogReader(path).poll()
     return [f"{line.kind}: {line.text}" for line in lines[-LOG_TAIL_LINES:]]

@@ -127,8 +127,8 @@ class AgentAct:
         if merge is None or merge.status != "conflicted":
             return []
         return [
-            f"Your change conflicts with merged work in {', '.join(merge.paths)}. These files hold conflict markers now: "
-            "resolve them, keep both intentions, run the tests and commit."
+            f"Your change conflicts with merged work in {', '.join(merge.paths)}. These files hold conflict markers "
+            "now: resolve them, keep both intentions, run the tests and commit."
         ]
 
     async def _report(self, draft: Draft) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from swarm_core.journal.journal import Journal
-from swarm_core.journal.projections import write as write_projections
+from swarm_core.journal.projections import projections, write
 from swarm_core.policy import Act, Record, decide
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, JournalPoisoned, SwarmError
@@ -107,7 +107,7 @@ class Runner:
         finally:
             projecting.cancel()
             await self.stop()
-            self._write_projections()
+            await self._write_projections()
 
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
@@ -181,11 +181,12 @@ class Runner:
         while True:
             if self.view.last_seq != written:
                 written = self.view.last_seq
-                await asyncio.to_thread(self._write_projections)
+                await self._write_projections()
             await self.clock.sleep(PROJECTION_EVERY_S)
 
-    def _write_projections(self) -> None:
+    async def _write_projections(self) -> None:
+        documents = projections(self.view, self.layout.repo)
         try:
-            write_projections(self.view, self.layout.repo, self.clock.now())
+            await asyncio.to_thread(write, documents)
         except OSError as error:
             LOGGER.warning("projections are behind: %s", error, extra={"run": self.layout.run})

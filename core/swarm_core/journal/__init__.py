@@ -1,0 +1,1 @@
+"""The journal: what happened, on disk, in order; and what is derived from it."""
