@@ -71,13 +71,8 @@ def test_a_killed_engine_goes_on_and_ends_in_the_same_tree(tmp_path: Path) -> No
 
 def test_two_engines_never_work_on_one_repository(tmp_path: Path) -> None:
     client, _ = start(tmp_path, "one")
-    second = subprocess.run(
-        [*engine_command(), str(client.layout.root)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+    command = [sys.executable, "-P", "-m", "swarm_core.engine", str(client.layout.root)]
+    second = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
 
     assert second.returncode == 5
     assert str(client.engine().pid) in second.stderr
