@@ -66,7 +66,7 @@ def strings(value: Any) -> Iterator[str]:
 def test_a_rehearsal_names_no_service_and_no_directory(name: str) -> None:
     turns = yaml.safe_load((HOME / f"scripts/rehearsal/{name}.yaml").read_text(encoding="utf-8"))
     assert all(turn["when"]["task"] == "*" for turn in turns)
-    assert turns[-1]["do"][-1]["tool"] == "handoff"
+    assert [step["tool"] for step in turns[-1]["do"]] == ["plan_tasks" if name == "_architect" else "handoff"]
     texts = list(strings(turns))
     assert {name for text in texts for name in re.findall(r"\{(.*?)\}", text)} <= PLACEHOLDERS
     for service in ("backend", "frontend", "database"):
@@ -76,5 +76,7 @@ def test_a_rehearsal_names_no_service_and_no_directory(name: str) -> None:
 def test_the_rehearsal_plans_one_task_for_each_worker() -> None:
     turns = yaml.safe_load((HOME / "scripts/rehearsal/_architect.yaml").read_text(encoding="utf-8"))
     (planned,) = (step for turn in turns for step in turn["do"] if step["tool"] == "plan_tasks")
-    assert planned["each_worker"]["assigned_to"] == "{service}"
-    assert planned["each_worker"]["title"] == "Rehearse in {directory}"
+    pattern = planned["each_worker"]
+    assert (pattern["key"], pattern["assigned_to"]) == ("{service}", "{service}")
+    assert pattern["title"] == "Rehearse in {directory}"
+    assert pattern["dependencies"] == []

@@ -43,7 +43,7 @@ def steps(service: str, iteration: int = 1) -> list[dict[str, Any]]:
     """What the service does in that round, with the contents of its files."""
     found = []
     for turn in turns(service):
-        if turn["when"]["iteration"] == iteration:
+        if turn["when"].get("iteration", iteration) == iteration:
             for step in turn["do"]:
                 args = dict(step.get("args", {}))
                 if "file" in step:
@@ -152,22 +152,28 @@ def test_every_turn_is_made_of_known_parts(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_round_ends_with_a_handoff(service: str) -> None:
-    rounds = {turn["when"]["iteration"]: turn for turn in turns(service)}
-    assert set(rounds) >= {1, ">2" if service == "backend" else ">1"}
-    assert all(last["do"][-1]["tool"] == "handoff" for last in rounds.values())
+def test_every_round_ends_with_one_call_that_ends_it(service: str) -> None:
+    rounds: dict[Any, list[list[str]]] = {}
+    for turn in turns(service):
+        rounds.setdefault(turn["when"].get("iteration"), []).append([step["tool"] for step in turn["do"]])
+    last = "plan_tasks" if service == "architect" else "handoff"
+    wanted = {"architect": {None}, "backend": {1, 2, ">2"}}
+    assert rounds.keys() == wanted.get(service, {1, ">1"})
+    for calls in rounds.values():
+        assert calls[-1] == [last]
+        assert not [tools for tools in calls[:-1] if last in tools]
 
 
 def test_contents_stay_inside_the_scripts_directory() -> None:
     names = [step["file"] for service in SERVICES for turn in turns(service) for step in turn["do"] if "file" in step]
     assert names
     assert all((SCRIPTS / name).resolve().is_relative_to(SCRIPTS.resolve()) for name in names)
-    unused = {p for p in (SCRIPTS / "files").rglob("*.*") if "__pycache__" not in p.parts}
-    assert unused == {SCRIPTS / name for name in names}
+    present = {p for p in (SCRIPTS / "files").rglob("*.*") if "__pycache__" not in p.parts}
+    assert present == {SCRIPTS / name for name in names}
 
 
 def test_frontend_and_testing_wait_for_the_backend_and_not_for_each_other() -> None:
-    needs = {task["assigned_to"]: task["depends_on"] for task in plan()}
+    needs = {task["assigned_to"]: task["dependencies"] for task in plan()}
     assert needs == {"database": [], "backend": ["schema"], "frontend": ["api"], "testing": ["api"]}
 
 
