@@ -36,7 +36,7 @@ screenshots: $(VENV)/.ready-dev
 
 clean:
 	@[ ! -e $(VENV)/pyvenv.cfg ] || rm -rf $(VENV)
-	rm -rf dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.made-in:
 	@.ci/venv "$(VENV)" "$(PYTHON)"

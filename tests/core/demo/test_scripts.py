@@ -233,6 +233,23 @@ def test_the_product_passes_its_own_tests_on_the_merged_tree(played: Played) -> 
     assert "\nOK\n" in output, "nothing is skipped once the dashboard is there"
 
 
+WALLED = """
+import socket, sys, unittest
+class Walled(socket.socket):
+    def connect(self, address):
+        raise PermissionError(13, "no connections from here")
+socket.socket = Walled
+unittest.main(module=None, argv=["walled", "discover", "-s", "tests", "-t", "."])
+"""
+
+
+def test_the_products_tests_pass_where_connections_are_forbidden(played: Played, tmp_path: Path) -> None:
+    (tmp_path / "walled.py").write_text(WALLED)
+    code, output = run(played.merged, f"PYTHONPATH=. python3 -B '{tmp_path}/walled.py'")
+    assert code == 0, output
+    assert "\nOK\n" in output, "nothing is skipped: the confined agent sees every test run"
+
+
 def test_the_checks_of_the_configuration_pass_at_every_stage(played: Played, tmp_path: Path) -> None:
     empty = repository.create(tmp_path / "before any work")
     checks = yaml.safe_load((empty / "multi-agent.yaml").read_text(encoding="utf-8"))["checks"]
