@@ -1,0 +1,51 @@
+# make demo | make test: all that is needed beforehand is git, make and Python 3.11 or newer with venv.
+# Everything is installed into .venv, from constraints.txt, and again only when that or pyproject.toml changes.
+VENV   ?= .venv
+PYTHON ?=
+JOBS   ?= 2
+ARGS   ?=
+BIN    := $(VENV)/bin
+
+# An environment remembers where it was made: one that was moved with its checkout would run the old place's code.
+ifneq ($(shell cat $(VENV)/.made-in 2>/dev/null),$(shell pwd))
+$(shell rm -f $(VENV)/.made-in $(VENV)/.ready $(VENV)/.ready-test $(VENV)/.ready-dev)
+endif
+
+.PHONY: demo test check bench screenshots clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.ready
+	@$(BIN)/swarm-tui demo $(ARGS)
+
+test: $(VENV)/.ready-test
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+
+check: $(VENV)/.ready-dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-test
+	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do \
+		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; \
+	done
+
+screenshots: $(VENV)/.ready-dev
+	@$(BIN)/python -m screenshots.take
+
+clean:
+	@[ ! -e $(VENV)/pyvenv.cfg ] || rm -rf $(VENV)
+	@rm -rf dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/.made-in:
+	@.ci/venv "$(VENV)" "$(PYTHON)"
+	@pwd > $@
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/.made-in
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.ready-%: pyproject.toml constraints.txt | $(VENV)/.made-in
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@ $(VENV)/.ready

@@ -1,0 +1,1 @@
+"""The EcoRoute API: customers, bins and routes as JSON over HTTP."""

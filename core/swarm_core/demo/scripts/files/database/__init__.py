@@ -1,0 +1,1 @@
+"""The schema of EcoRoute, its migrations and the data to start with."""

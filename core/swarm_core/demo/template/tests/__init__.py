@@ -1,0 +1,1 @@
+"""The tests of EcoRoute: `python3 -m unittest discover -s tests -t .`"""
