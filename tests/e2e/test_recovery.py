@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from swarm_core.demo.operator import verdict
-from swarm_core.demo.repository import GOAL, create
 from tests.support.cli import COMMAND, environment, git, swarm, wait_until
 
 from swarm_core.cli.operator import AutoOperator
 from swarm_core.client import SwarmClient
+from swarm_core.demo.operator import verdict
+from swarm_core.demo.repository import GOAL, create
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
 
