@@ -50,7 +50,7 @@ class ScriptedModel:
                 kind=ModelFailure.REQUEST,
                 hint=f"add {service}.yaml to the scripts, or use `adapter: anthropic` for it",
             )
-        index = turns_since_opening(request.messages, iteration)
+        index = turns_since_opening(request.messages)
         turns = self._scripts[service].turns_for(task, request.hints.get("title", ""), iteration)
         turn = turns[index] if index < len(turns) else _after_the_end(request)
         fault = self._fault(turn, (service, task, iteration, index))
@@ -101,13 +101,13 @@ def _fail_within_the_stream(fault: str) -> None:
         raise ModelError("the model's server sent nothing for 300 s", kind=ModelFailure.SILENT)
 
 
-def turns_since_opening(messages: Sequence[Message], iteration: int) -> int:
-    """How many turns follow the last message that opened ``iteration``; all of them if none did."""
+def turns_since_opening(messages: Sequence[Message]) -> int:
+    """How many turns follow the last message that opened an iteration; all of them if none did."""
     count = 0
     for message in reversed(messages):
         if message["role"] == "assistant":
             count += 1
-        elif iteration_of(message) == iteration:
+        elif iteration_of(message) is not None:
             break
     return count
 

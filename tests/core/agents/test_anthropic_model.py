@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from tests.support.messages_server import Answer, MessagesServer, failure, sse, turn_events
 
 from swarm_core.agents.anthropic_model import AnthropicModel
+from swarm_core.agents.assembly import EventLines, TurnAssembly
 from swarm_core.agents.failures import KIND_OF_CLASS, KIND_OF_TYPE, kind_of
 from swarm_core.agents.model import ModelEvent, ModelRequest, TextDelta, Turn
 from swarm_core.tools.base import ToolDefinition
@@ -238,6 +243,30 @@ async def test_leaving_a_stream_early_gives_the_connection_back() -> None:
         async with asyncio.timeout(10):
             await server.disconnected.wait()
         assert not [task for task in asyncio.all_tasks() if task.get_name() == "model stream watch"]
+
+
+def test_the_library_is_not_imported_before_the_first_call() -> None:
+    code = "import swarm_core.agents.anthropic_model, sys; print('anthropic' in sys.modules)"
+    path = os.pathsep.join(sys.path)
+    run = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, check=True)
+
+    assert run.stdout.strip() == b"False"
+
+
+def test_a_large_file_in_small_pieces_costs_what_its_size_says() -> None:
+    def assembly_s(size: int) -> float:
+        block = {"type": "tool_use", "id": "t", "name": "Write", "input": {"content": "x" * size}}
+        raw = b"".join(map(sse, turn_events([block], "tool_use", piece=8)))
+        lines, assembly = EventLines(), TurnAssembly()
+        started = time.perf_counter()
+        for at in range(0, len(raw), 1000):
+            for event in lines.feed(raw[at : at + 1000]):
+                assembly.take(event)
+        assert assembly.turn is not None
+        return time.perf_counter() - started
+
+    small = min(assembly_s(20_000) for _ in range(3))
+    assert min(assembly_s(160_000) for _ in range(3)) < 8 * small * 3, "linear would be 8, quadratic 64"
 
 
 def test_every_error_the_library_exports_has_a_row() -> None:

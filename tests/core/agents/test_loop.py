@@ -11,7 +11,7 @@ import pytest
 from tests.support.agents import Desk, Turns, call, handoff, text, turn
 
 from swarm_core.agents.coordination import Handoff, Plan, Stalled, plan_tool
-from swarm_core.agents.model import Turn
+from swarm_core.agents.model import ModelRequest, Turn
 from swarm_core.agents.patience import MAX_RETRIES
 from swarm_core.agents.transcript import Transcript
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
@@ -199,6 +199,22 @@ async def test_the_turns_of_a_round_are_limited(tmp_path: Path) -> None:
 
     assert isinstance(outcome, Stalled)
     assert len(desk.toolbox.made) == 4, "the calls of the last turn still run"
+
+
+async def test_no_stream_is_left_open_whether_it_ended_well_or_not(tmp_path: Path) -> None:
+    class Kept(Turns):
+        def __init__(self, *events: Any) -> None:
+            super().__init__(*events)
+            self.streams: list[Any] = []
+
+        def stream(self, request: ModelRequest) -> Any:
+            self.streams.append(super().stream(request))
+            return self.streams[-1]
+
+    model = Kept(failing(ModelFailure.TRANSPORT), turn(handoff()))
+    await Desk(tmp_path).loop(model).run("iteration: 1\n\nwork")
+
+    assert [stream.ag_frame for stream in model.streams] == [None, None]
 
 
 def failing(kind: ModelFailure, wait_s: float | None = None) -> ModelError:
