@@ -1,0 +1,168 @@
+"""``AnthropicModel``: one attempt at one turn through the Messages API, streamed.
+
+The library is imported with the first call, in a thread: it takes seconds, and the engine's loop serves other agents
+meanwhile. Its own retries are off, because it would sleep through a ``retry-after`` of hours inside a call; its
+stream helpers are not used either: a stream that ends early comes back from them as an ordinary message, and a tool's
+input is parsed again with every fragment. The events are read from the bytes and assembled here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from importlib import import_module
+from typing import Any, TypeVar
+
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import ModelError, ModelFailure
+
+from .assembly import EventLines, StreamTruncated, TurnAssembly
+from .failures import model_error
+from .model import ModelEvent, ModelRequest
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 15.0
+_CACHED = {"type": "ephemeral"}
+
+
+class AnthropicModel:
+    """The Claude models behind ``base_url``.
+
+    Without ``api_key`` the library looks where it always does (``ANTHROPIC_API_KEY``, a profile). ``idle_s`` is how
+    long a stream may be silent before it is given up.
+    """
+
+    def __init__(
+        self, *, api_key: str | None = None, base_url: str | None = None, idle_s: float = 300.0, clock: Clock
+    ) -> None:
+        self._api_key = api_key or None
+        self._base_url = base_url
+        self._idle_s = idle_s
+        self._clock = clock
+        self._client: Any = None
+        self._connecting = asyncio.Lock()
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Deltas as they come, then the turn. Raises ModelError for whatever goes wrong, and only that.
+
+        The connection is closed when the iterator is, so a consumer that may leave early wraps it in ``aclosing``.
+        """
+        try:
+            client = await self._connected()
+            async with contextlib.AsyncExitStack() as open_things:
+                watch = _Watch(self._clock, self._idle_s)
+                await open_things.enter_async_context(watch)
+                answer = client.messages.with_streaming_response.create(**_parameters(request))
+                response = await watch.over(open_things.enter_async_context(answer))
+                chunks = response.iter_bytes()
+                lines, assembly = EventLines(), TurnAssembly()
+                while assembly.turn is None:
+                    chunk = await watch.over(anext(chunks, None))
+                    if chunk is None:
+                        raise StreamTruncated("the stream ended before the turn was whole")
+                    for event in lines.feed(chunk):
+                        if (news := assembly.take(event)) is not None:
+                            yield news
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no error of a library leaves this port
+            raise model_error(error, now=self._clock.now(), secrets=self._secrets()) from None
+
+    async def close(self) -> None:
+        """Give the connections back. The model may be used again afterwards."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _connected(self) -> Any:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+            return self._client
+
+    def _connect(self) -> Any:
+        library = import_module("anthropic")
+        return library.AsyncAnthropic(
+            api_key=self._api_key,
+            base_url=self._base_url,
+            max_retries=0,
+            # The watch decides about silence; a read timeout of the library could only disagree with it.
+            timeout=library.Timeout(None, connect=CONNECT_TIMEOUT_S),
+        )
+
+    def _secrets(self) -> Iterator[str]:
+        for holder, name in ((self, "_api_key"), (self._client, "api_key"), (self._client, "auth_token")):
+            if isinstance(secret := getattr(holder, name, None), str):
+                yield secret
+
+
+def _parameters(request: ModelRequest) -> dict[str, Any]:
+    """The request's body.
+
+    Tools and system prompt are the same bytes for all agents of a model and carry a cache breakpoint of their own, so
+    that agents share that prefix; the top-level ``cache_control`` moves a second one along with the conversation.
+    """
+    tools = [
+        {"name": tool.name, "description": tool.description, "input_schema": dict(tool.input_schema)}
+        for tool in sorted(request.tools, key=lambda tool: tool.name)
+    ]
+    return {
+        "model": request.model,
+        "max_tokens": request.max_tokens,
+        "system": [{"type": "text", "text": request.system, "cache_control": _CACHED}],
+        "messages": list(request.messages),
+        "thinking": {"type": "adaptive", "display": "summarized"},
+        "cache_control": _CACHED,
+        "stream": True,
+        **({"tools": tools} if tools else {}),
+    }
+
+
+class _Watch:
+    """Ends a wait for the next event when nothing has come for ``idle_s``, by the clock that was passed in.
+
+    One sleeping task for a whole stream; an event costs a time stamp. Only waiting counts: while the consumer works
+    on what it was given, nothing is armed.
+    """
+
+    def __init__(self, clock: Clock, idle_s: float) -> None:
+        self._clock = clock
+        self._idle_s = idle_s
+        self._since_s = clock.monotonic_s()
+        self._limit: asyncio.Timeout | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> _Watch:
+        self._task = asyncio.create_task(self._guard(), name="model stream watch")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def over(self, awaitable: Awaitable[T]) -> T:
+        """What ``awaitable`` gives; raises ModelError (SILENT) if that takes longer than ``idle_s``."""
+        self._since_s = self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(None) as self._limit:
+                return await awaitable
+        except TimeoutError:
+            raise ModelError(
+                f"the model's server sent nothing for {self._idle_s:g} s", kind=ModelFailure.SILENT
+            ) from None
+        finally:
+            self._limit = None
+
+    async def _guard(self) -> None:
+        rest_s = self._idle_s
+        while True:
+            await self._clock.sleep(rest_s)
+            rest_s = self._idle_s - (self._clock.monotonic_s() - self._since_s)
+            if rest_s > 0:
+                continue
+            rest_s = self._idle_s
+            if self._limit is not None and not self._limit.expired():
+                self._limit.reschedule(asyncio.get_running_loop().time())

@@ -1,0 +1,147 @@
+"""Runs the tool calls of a turn and records each result the moment it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from swarm_core.tools.base import ToolResult
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
+
+from .coordination import EndingTool, Outcome
+from .log import AgentLog
+from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from .loop import Toolbox
+
+MAX_RESULT_CHARS = 40_000
+MAX_TARGET_CHARS = 200
+MAX_PARALLEL = 8
+_SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url")
+
+Tell = Callable[..., Awaitable[None]]
+
+
+class ToolCalls:
+    """The calls of the transcript's last turn.
+
+    Calls run side by side when all of them only read, else in order. The call that ends the work comes last and counts
+    only if every other call of its turn succeeded: an agent that has not seen a failure cannot hand off over it.
+    A process killed between a tool's effect and its recorded result makes that one call again.
+    """
+
+    def __init__(
+        self, toolbox: Toolbox, ending: EndingTool, transcript: Transcript, log: AgentLog, clock: Clock, tell: Tell
+    ) -> None:
+        self._toolbox = toolbox
+        self._ending = ending
+        self._transcript = transcript
+        self._log = log
+        self._clock = clock
+        self._tell = tell
+        self.ending = ending.definition.name
+
+    async def run_pending(self) -> None:
+        """Make every call of the last turn that has no result yet."""
+        pending = self._transcript.pending
+        work = [call for call in pending if call["name"] != self.ending]
+        if len(work) > 1 and all(self._toolbox.is_read_only(call["name"]) for call in work):
+            await self._side_by_side(work)
+        else:
+            for call in work:
+                await self._run(call)
+        for call in pending:
+            if call["name"] == self.ending:
+                await self._run(call)
+
+    def abandon(self, reason: str) -> None:
+        """Answer every call without a result with an error instead of making it."""
+        for call in self._transcript.pending:
+            self._transcript.add_result(call["id"], reason, is_error=True)
+            self._log.write("error", f"{call['name']}: {reason}")
+
+    def outcome(self) -> Outcome | None:
+        """What the last turn handed in, if its ending call succeeded."""
+        turn, results = self._transcript.last, self._transcript.results
+        for call in turn.tool_calls if turn else ():
+            if call["name"] == self.ending and not results[call["id"]]["is_error"]:
+                return self._ending.read(call["input"])
+        return None
+
+    async def _side_by_side(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        slots = asyncio.Semaphore(MAX_PARALLEL)
+
+        async def run(call: Mapping[str, Any]) -> None:
+            async with slots:
+                await self._run(call)
+
+        tasks = [asyncio.create_task(run(call)) for call in calls]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, call: Mapping[str, Any]) -> None:
+        if call["id"] in self._transcript.results:  # a model that used one id twice gets one result
+            return
+        name, arguments = str(call["name"]), call.get("input") or {}
+        self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
+        started_s = self._clock.monotonic_s()
+        result = await self._result(name, arguments)
+        ms = round((self._clock.monotonic_s() - started_s) * 1000)
+        self._transcript.add_result(call["id"], _sendable(result.text), is_error=result.is_error)
+        self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
+        shown_name = clean_line(name, 64)
+        target = clean_line(result.target or _shown(arguments), MAX_TARGET_CHARS)
+        if result.denied:
+            message = clean_line(result.denied.message, 300)
+            await self._tell("policy.denied", tool=shown_name, target=target, rule=result.denied.rule, message=message)
+        else:
+            await self._tell("tool.used", name=shown_name, target=target, ok=not result.is_error, ms=ms)
+
+    async def _result(self, name: str, arguments: Any) -> ToolResult:
+        """The result of a call; whatever a tool raises is told to the model and never ends the agent."""
+        if not isinstance(arguments, dict):
+            return ToolResult(f"{name}: the arguments must be an object", is_error=True)
+        try:
+            if name != self.ending:
+                return await self._toolbox.call(name, arguments)
+            if failed := self._failed_beside():
+                return ToolResult(
+                    f"{name} is not recorded: {failed} of your other calls in this turn failed. Look at their results, "
+                    f"then call {name} again.",
+                    is_error=True,
+                )
+            return await self._ending.run(arguments)
+        except PermissionDenied as error:
+            return ToolResult(str(error), is_error=True, target=error.target, denied=error)
+        except SwarmError as error:
+            return ToolResult(str(error), is_error=True)
+        except Exception as error:  # noqa: BLE001 - a tool's defect must not make the task fail again at every restart
+            return ToolResult(f"{name} broke: {type(error).__name__}: {error}", is_error=True)
+
+    def _failed_beside(self) -> int:
+        return sum(bool(line["is_error"]) for line in self._transcript.results.values())
+
+
+def _shown(arguments: Any) -> str:
+    """The argument that says most about a call, for people."""
+    if isinstance(arguments, dict):
+        for key in _SHOWN_ARGUMENTS:
+            if isinstance(value := arguments.get(key), str):
+                return value
+    return ""
+
+
+def _sendable(text: str) -> str:
+    """Text that can be sent as UTF-8 and does not flood the history; tools bound and spill their output themselves."""
+    if len(text) > MAX_RESULT_CHARS:
+        half = MAX_RESULT_CHARS // 2
+        text = f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,87 @@
+"""The live log of one instance: JSON lines that a pane tails.
+
+Logs are disposable. A log that cannot be written never stops an agent, nothing is synced, and the file is opened for
+each append so that deleting the control directory under a running agent costs only what was in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.clock import Clock
+
+KINDS = ("say", "think", "tool", "result", "denied", "note", "error", "operator")
+LINE_CHARS = 400
+MAX_LINES = 12
+
+
+class AgentLog:
+    """Appends ``{"ts", "kind", "text"}`` lines to ``path``; every text is cleaned and bounded here."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self._clock = clock
+        self._kind = ""
+        self._text = ""
+
+    def write(self, kind: str, text: str, *, max_lines: int = MAX_LINES) -> None:
+        """One log line for each line of ``text``, at most ``max_lines``; the last one says what was left out."""
+        self.flush()
+        lines = text.split("\n")
+        while len(lines) > 1 and not lines[-1].strip():
+            lines.pop()
+        if left := len(lines) - max_lines:
+            lines[max_lines:] = [f"… {left} more lines"] if left > 0 else []
+        self._append([(kind, line) for line in lines])
+
+    def stream(self, kind: str, piece: str) -> None:
+        """A piece of streamed text. Whole lines are written as they complete; ``flush`` writes the rest."""
+        if kind != self._kind:
+            self.flush()
+            self._kind = kind
+        *lines, rest = (self._text + piece).split("\n")
+        while len(rest) >= LINE_CHARS:
+            cut = rest.rfind(" ", LINE_CHARS // 2, LINE_CHARS) + 1 or LINE_CHARS
+            lines.append(rest[:cut])
+            rest = rest[cut:]
+        self._text = rest
+        self._append([(kind, line) for line in lines])
+
+    def flush(self) -> None:
+        """Write the unfinished line of a stream, if there is one: the turn ended or something else is logged."""
+        kind, text = self._kind, self._text
+        self._kind = self._text = ""
+        if text:
+            self._append([(kind, text)])
+
+    def _append(self, lines: list[tuple[str, str]]) -> None:
+        if not lines:
+            return
+        ts = self._clock.now()
+        data = "".join(
+            json.dumps({"ts": ts, "kind": kind, "text": clean_line(text, LINE_CHARS)}, ensure_ascii=False) + "\n"
+            for kind, text in lines
+        ).encode("utf-8", "replace")
+        try:
+            self._write(data)
+        except FileNotFoundError:
+            self._write_in_new_directory(data)
+        except OSError:
+            return
+
+    def _write(self, data: bytes) -> None:
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, data)
+        finally:
+            os.close(file)
+
+    def _write_in_new_directory(self, data: bytes) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(data)
+        except OSError:
+            return

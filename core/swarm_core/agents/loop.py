@@ -1,0 +1,252 @@
+"""The life of one agent on one task: model turn → tool calls → results → next turn, until it hands off.
+
+The loop holds no state of its own. What to do next follows from the transcript, so that starting it is resuming it:
+after a crash the calls of the last turn that have no result are made, finished ones are not made again, and an agent
+that had already handed off hands off the same thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Protocol
+
+from swarm_core.tools.base import ToolDefinition, ToolResult
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import ModelError, ModelFailure
+from swarm_core.vocabulary.events import Draft
+
+from .calls import ToolCalls
+from .coordination import EndingTool, Outcome, Stalled
+from .log import AgentLog
+from .model import Model, ModelRequest, TextDelta, ThinkingDelta, Turn
+from .patience import MAX_RETRIES, Patience
+from .prices import cost_usd
+from .transcript import Transcript
+
+MAX_NUDGES = 2
+SHOWN_WAIT_S = 1.0
+Report = Callable[[Draft], Awaitable[None]]
+
+
+class Toolbox(Protocol):
+    """The tools of one instance, behind the rules of its service."""
+
+    @property
+    def definitions(self) -> Sequence[ToolDefinition]: ...
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether calls of this tool change nothing and may run side by side; False for a tool it does not have."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who works on what, with which model. ``system`` is the same text for all agents of a model."""
+
+    instance: str
+    service: str
+    task: str
+    title: str
+    model: str
+    system: str
+    max_tokens: int = 16_000
+
+
+class AgentLoop:
+    """Runs one agent. ``ending`` is the tool that ends its work, ``report`` takes what belongs into the journal."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        model: Model,
+        toolbox: Toolbox,
+        ending: EndingTool,
+        transcript: Transcript,
+        log: AgentLog,
+        clock: Clock,
+        report: Report,
+        *,
+        max_turns: int = 100,
+        random: Random | None = None,
+    ) -> None:
+        self._seat = seat
+        self._model = model
+        self._transcript = transcript
+        self._log = log
+        self._clock = clock
+        self._report = report
+        self._max_turns = max_turns
+        self._random = random or Random()
+        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell)
+        self._tools = (*toolbox.definitions, ending.definition)
+        self._iteration = 1
+
+    async def run(self, opening: str, iteration: int = 1, *, follow_up: str = "") -> Outcome:
+        """Work until there is an outcome.
+
+        ``opening`` and ``follow_up`` carry the iteration marker (``context.opening_message``, ``follow_up_message``):
+        the first is for an instance that has no history of this task, the second for one that has.
+
+        Raises ModelError when the model cannot be reached and waiting does not help, and JournalError when the
+        transcript cannot be read or written. May be cancelled at any point and run again.
+        """
+        self._iteration = iteration
+        transcript = self._transcript
+        await asyncio.to_thread(transcript.load)
+        try:
+            if transcript.iteration < iteration:
+                self._calls.abandon("not run: a new round of the task began first")
+                is_known = transcript.iteration > 0
+                transcript.open_iteration(iteration, follow_up if is_known and follow_up else opening)
+                self._log.write("note", f"iteration {iteration} of {self._seat.task}: {self._seat.title}")
+            else:
+                self._log.write("note", f"continues {self._seat.task} after {transcript.turns} turns")
+            while True:
+                if outcome := await self._settle():
+                    return outcome
+                if transcript.turns >= self._max_turns:
+                    return self._stall(f"no handoff after {transcript.turns} turns, the limit of this service")
+                await self._take_turn()
+        finally:
+            self._log.flush()
+            transcript.close()
+
+    async def _settle(self) -> Outcome | None:
+        """Do what the last turn asks for; an outcome if it ended the work, None if another turn is due."""
+        turn = self._transcript.last
+        if turn is None:
+            return None
+        match turn.stop_reason:
+            case "tool_use" if turn.tool_calls:
+                await self._calls.run_pending()
+                return self._calls.outcome()
+            case "pause_turn":
+                return None
+            case "refusal":
+                return self._stall("the model refused to go on with this task")
+            case "model_context_window_exceeded":
+                return self._stall("the task's history no longer fits the model's context window; split the task")
+            case reason if turn.tool_calls:
+                # Half a call must not run. Its error result is the answer; text after results confuses models.
+                self._calls.abandon(f"not run: your turn ended early ({reason}). Make smaller calls, one by one.")
+                return None
+            case "max_tokens":
+                return self._nudge("Your turn was cut off at its length limit. Go on where you stopped.")
+            case _:
+                ending = self._calls.ending
+                return self._nudge(
+                    f"Your task is not over until you call `{ending}`. Go on, or call it now and say what is left."
+                )
+
+    def _nudge(self, text: str) -> Outcome | None:
+        if self._transcript.nudges >= MAX_NUDGES:
+            return self._stall(f"the agent stopped {MAX_NUDGES + 1} times without calling {self._calls.ending}")
+        self._transcript.add_nudge(text)
+        self._log.write("note", f"reminded to call {self._calls.ending}")
+        return None
+
+    def _stall(self, reason: str) -> Stalled:
+        self._log.write("error", reason)
+        return Stalled(reason)
+
+    # -- the model
+
+    async def _take_turn(self) -> None:
+        """One whole turn into the transcript, however many attempts it takes."""
+        patience = Patience(self._random)
+        while True:
+            started_s = self._clock.monotonic_s()
+            try:
+                turn = await self._attempt()
+                break
+            except ModelError as error:
+                self._log.flush()
+                wait_s = patience.wait_s(error)
+                if wait_s is None:
+                    self._log.write("error", str(error))
+                    raise
+                await self._wait(error, wait_s, patience.attempt)
+        ms = round((self._clock.monotonic_s() - started_s) * 1000)
+        cost = cost_usd(turn.model, turn.usage)
+        turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
+        self._transcript.add_turn(turn)
+        if cost is None and self._transcript.turns == 1:
+            self._log.write("note", f"no price is known for {turn.model}: its calls count as 0 USD")
+        usage = turn.usage
+        await self._tell(
+            "llm.call",
+            model=clean_line(turn.model, 100),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            cost_usd=round(usage.cost_usd, 6),
+            stop_reason=clean_line(turn.stop_reason, 40),
+            ms=ms,
+        )
+
+    async def _attempt(self) -> Turn:
+        seat = self._seat
+        request = ModelRequest(
+            model=seat.model,
+            system=seat.system,
+            messages=self._transcript.messages,
+            tools=self._tools,
+            max_tokens=seat.max_tokens,
+            hints={
+                "service": seat.service,
+                "task": seat.task,
+                "title": seat.title,
+                "iteration": str(self._iteration),
+            },
+        )
+        events = self._model.stream(request)
+        try:
+            async for event in events:
+                if isinstance(event, Turn):
+                    self._log.flush()
+                    return event
+                match event:
+                    case TextDelta(text):
+                        self._log.stream("say", text)
+                    case ThinkingDelta(text):
+                        self._log.stream("think", text)
+        finally:
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+        raise ModelError("the model's stream ended without a turn", kind=ModelFailure.TRUNCATED)
+
+    async def _wait(self, error: ModelError, wait_s: float, attempt: int) -> None:
+        """Report the failure, then wait; a limit that takes a while shows as the agent waiting."""
+        is_limit = error.kind is ModelFailure.LIMIT
+        count = f"{attempt}" if is_limit else f"{attempt}/{MAX_RETRIES}"
+        self._log.write("note", f"{error.message} — attempt {count} failed ({error.kind}), again in {wait_s:.1f} s")
+        await self._tell(
+            "llm.retry",
+            kind=str(error.kind),
+            wait_s=round(wait_s, 3),
+            attempt=attempt,
+            message=clean_line(error.message, 300),
+        )
+        if not (is_limit and wait_s > SHOWN_WAIT_S):
+            await self._clock.sleep(wait_s)
+            return
+        until = datetime.fromisoformat(self._clock.now()) + timedelta(seconds=min(wait_s, 366 * 86_400))
+        stamp = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        await self._tell("agent.waiting", reason="the model's rate limit", until=stamp)
+        await self._clock.sleep(wait_s)
+        await self._tell("agent.busy")
+
+    async def _tell(self, kind: str, /, **data: Any) -> None:
+        seat = self._seat
+        await self._report(Draft(kind, data, actor=seat.instance, task=seat.task, agent=seat.instance))

@@ -1,0 +1,167 @@
+"""The transcript of one instance's work on one task: append-only JSON lines from which the history is rebuilt.
+
+Lines, by their ``line`` field::
+
+    opened      iteration, text             the message that opened a quality round
+    user        text                        a later message of ours: a nudge
+    assistant   content, stop_reason, usage, model
+    tool_result tool_use_id, text, is_error written as soon as that tool finished
+
+Blocks are kept as they came. What was said is never rewritten: a model's signed thinking is bound to the messages
+before it. A line is one write, so a killed process leaves at most a torn last line, which is cut off when the file is
+opened again. Nothing is synced; after a power loss the worst case is a turn that is asked for twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from swarm_core.vocabulary.entities import Usage
+from swarm_core.vocabulary.errors import JournalCorrupt, JournalError
+
+from .model import Message, Turn
+
+
+class Transcript:
+    """History of one task, on disk and as messages. ``load`` reads what is there; until then it is empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.torn_bytes = 0
+        self._file = -1
+        self._size_bytes = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.iteration = 0
+        self.turns = 0
+        self.nudges = 0
+        self.last: Turn | None = None
+        self.results: dict[str, Mapping[str, Any]] = {}
+        self._messages: list[Message] = []
+
+    @property
+    def messages(self) -> list[Message]:
+        """The history as the Messages API takes it; complete when nothing is ``pending``."""
+        return list(self._messages)
+
+    @property
+    def pending(self) -> list[Mapping[str, Any]]:
+        """The tool calls of the last turn that have no result yet, in the order of the turn."""
+        calls = self.last.tool_calls if self.last else []
+        return [call for call in calls if call["id"] not in self.results]
+
+    # -- writing
+
+    def open_iteration(self, iteration: int, text: str) -> None:
+        self._add({"line": "opened", "iteration": iteration, "text": text})
+
+    def add_nudge(self, text: str) -> None:
+        self._add({"line": "user", "text": text})
+
+    def add_turn(self, turn: Turn) -> None:
+        usage = asdict(turn.usage)
+        line = {"line": "assistant", "content": list(turn.content), "stop_reason": turn.stop_reason}
+        self._add({**line, "usage": usage, "model": turn.model})
+
+    def add_result(self, tool_use_id: str, text: str, *, is_error: bool) -> None:
+        self._add({"line": "tool_result", "tool_use_id": tool_use_id, "text": text, "is_error": is_error})
+
+    def _add(self, line: Mapping[str, Any]) -> None:
+        self._write(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        self._take(line)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            if self._file < 0:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._file = os.open(self.path, flags, 0o600)
+            written = os.write(self._file, data)
+            if written < len(data):
+                os.ftruncate(self._file, self._size_bytes)
+                raise OSError(f"only {written} of {len(data)} bytes fit")
+        except OSError as error:
+            raise JournalError(
+                f"{self.path}: the transcript cannot be written: {error}", hint="make space, then reassign the task"
+            ) from error
+        self._size_bytes += len(data)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    # -- reading
+
+    def load(self) -> None:
+        """Rebuild the history from the file, if there is one; cut off a torn last line (``torn_bytes`` says how much).
+
+        Raises JournalCorrupt, naming file and line, for damage anywhere else.
+        """
+        self.close()
+        self._forget()
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            raw = b""
+        whole, end, torn = raw.rpartition(b"\n")
+        self._size_bytes, self.torn_bytes = len(whole) + len(end), len(torn)
+        if torn:
+            os.truncate(self.path, self._size_bytes)
+        for number, text in enumerate(whole.split(b"\n") if whole else (), start=1):
+            try:
+                self._take(json.loads(text))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise JournalCorrupt(
+                    f"{self.path}:{number}: not a line of a transcript: {error!r}",
+                    hint="move the file away; the task then starts again from its first turn",
+                ) from None
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        match line["line"]:
+            case "opened":
+                self.iteration, self.turns, self.nudges, self.last = line["iteration"], 0, 0, None
+                self._messages.append({"role": "user", "content": line["text"]})
+            case "user":
+                self.nudges += 1
+                self.last = None
+                self._messages.append({"role": "user", "content": line["text"]})
+            case "assistant":
+                self._take_turn(line)
+            case "tool_result":
+                self._take_result(line)
+            case other:
+                raise ValueError(f"unknown line {other!r}")
+
+    def _take_turn(self, line: Mapping[str, Any]) -> None:
+        self.last = Turn(line["content"], line["stop_reason"], Usage(**line["usage"]), line["model"])
+        self.results = {}
+        self.turns += 1
+        if self.last.tool_calls:
+            self.nudges = 0
+        # The API takes neither an empty message nor an empty text, and a refused turn must not be shown again.
+        content = [block for block in line["content"] if block.get("type") != "text" or block.get("text")]
+        if content and self.last.stop_reason != "refusal":
+            self._messages.append({"role": "assistant", "content": content})
+
+    def _take_result(self, line: Mapping[str, Any]) -> None:
+        if not any(call["id"] == line["tool_use_id"] for call in self.pending):
+            raise ValueError(f"a result for {line['tool_use_id']!r}, which nobody waits for")
+        self.results[line["tool_use_id"]] = line
+        if self.pending or self.last is None:
+            return
+        # One message with all results, in the order of the calls whatever finished first, and nothing after them.
+        if self.last.stop_reason != "refusal":
+            blocks = [_result_block(self.results[call["id"]]) for call in self.last.tool_calls]
+            self._messages.append({"role": "user", "content": blocks})
+
+
+def _result_block(line: Mapping[str, Any]) -> dict[str, Any]:
+    block = {"type": "tool_result", "tool_use_id": line["tool_use_id"], "content": line["text"]}
+    return {**block, "is_error": True} if line["is_error"] else block
