@@ -51,8 +51,11 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedCall:
+    """A tool call; ``each_worker`` is the pattern of a planned task, see ``cast``."""
+
     tool: str
     args: Mapping[str, Any] = field(default_factory=dict)
+    each_worker: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,11 @@ class ScriptedTurn:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The turns of one service, in order."""
+    """The turns of one service, in order. A pattern's turns still name ``{title}``."""
 
     service: str
     turns: tuple[ScriptedTurn, ...]
+    is_pattern: bool = False
 
     def turns_for(self, task: str, title: str, iteration: int) -> tuple[ScriptedTurn, ...]:
         return tuple(turn for turn in self.turns if turn.when.fits(task, title, iteration))
@@ -152,22 +156,29 @@ class _Reader:
         return When(task, number, bool(match[1]))
 
     def _call(self, node: yaml.Node) -> ScriptedCall:
-        parts = self._parts(node, "a call", ("tool", "args", "file"))
+        parts = self._parts(node, "a call", ("tool", "args", "file", "each_worker"))
         if "tool" not in parts:
             raise self._wrong(node, "a call needs a tool")
-        args: dict[str, Any] = {}
-        if "args" in parts:
-            if not isinstance(parts["args"], yaml.MappingNode):
-                raise self._wrong(parts["args"], "args must be a mapping")
-            self._parts(parts["args"], "args", None)
-            args = self._value(parts["args"])
-            if place := _not_json(args):
-                raise self._wrong(parts["args"], f"args{place} cannot be sent as JSON")
+        tool = self._scalar(parts["tool"], "tool", str, "")
+        if "each_worker" in parts:
+            if "args" in parts or "file" in parts:
+                raise self._wrong(node, "a call has either each_worker or args and file")
+            return ScriptedCall(tool, each_worker=self._arguments(parts["each_worker"], "each_worker"))
+        args = self._arguments(parts["args"], "args") if "args" in parts else {}
         if "file" in parts:
             if "content" in args:
                 raise self._wrong(parts["file"], "a call has either args.content or file")
             args["content"] = self._file(parts["file"])
-        return ScriptedCall(self._scalar(parts["tool"], "tool", str, ""), args)
+        return ScriptedCall(tool, args)
+
+    def _arguments(self, node: yaml.Node, what: str) -> dict[str, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self._wrong(node, f"{what} must be a mapping")
+        self._parts(node, what, None)
+        args: dict[str, Any] = self._value(node)
+        if place := _not_json(args):
+            raise self._wrong(node, f"{what}{place} cannot be sent as JSON")
+        return args
 
     def _file(self, node: yaml.Node) -> str:
         name = self._scalar(node, "file", str, "")

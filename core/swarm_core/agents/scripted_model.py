@@ -15,6 +15,7 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.entities import Usage
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 
+from .cast import with_title
 from .context import iteration_of
 from .coordination import HANDOFF
 from .model import Message, ModelEvent, ModelRequest, TextDelta, ThinkingDelta, Turn
@@ -51,8 +52,11 @@ class ScriptedModel:
                 hint=f"add {service}.yaml to the scripts, or use `adapter: anthropic` for it",
             )
         index = turns_since_opening(request.messages)
-        turns = self._scripts[service].turns_for(task, request.hints.get("title", ""), iteration)
+        script = self._scripts[service]
+        turns = script.turns_for(task, request.hints.get("title", ""), iteration)
         turn = turns[index] if index < len(turns) else _after_the_end(request)
+        if script.is_pattern:
+            turn = with_title(turn, request.hints.get("title", ""))
         fault = self._fault(turn, (service, task, iteration, index))
         await self._pause(turn.pause_s)
         self._fail_before_the_stream(fault, service)

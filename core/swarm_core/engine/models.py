@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from swarm_core.agents.cast import cast
 from swarm_core.agents.model import Model
 from swarm_core.agents.scripted_model import ScriptedModel, load_scripts
 from swarm_core.vocabulary.clock import Clock
@@ -36,10 +37,10 @@ def script_directory(name: str, root: Path) -> Path:
 
 
 class ModelPool:
-    """Makes each model once. ``options`` are those of the run: ``offline``, ``script``, ``speed``."""
+    """Makes each model once for a run. ``options`` are those of the run: ``offline``, ``script``, ``speed``."""
 
-    def __init__(self, spec: SwarmSpec, root: Path, clock: Clock) -> None:
-        self.spec, self.root, self.clock = spec, root, clock
+    def __init__(self, spec: SwarmSpec, root: Path, clock: Clock, goal: str = "") -> None:
+        self.spec, self.root, self.clock, self.goal = spec, root, clock, goal
         self._scripted: ScriptedModel | None = None
         self._anthropic: Model | None = None
 
@@ -59,9 +60,8 @@ class ModelPool:
             return self._anthropic
         if self._scripted is None:
             name = options.get("script") or (OFFLINE_SCRIPT if options.get("offline") else self.spec.script)
-            scripts = load_scripts(script_directory(str(name), self.root))
-            speed = float(options.get("speed", 1.0))
-            self._scripted = ScriptedModel(scripts, self.clock, speed, workers=self.spec.workers)
+            scripts = cast(load_scripts(script_directory(str(name), self.root)), self.spec.services, self.goal)
+            self._scripted = ScriptedModel(scripts, self.clock, float(options.get("speed", 1.0)))
         return self._scripted
 
     async def close(self) -> None:

@@ -147,7 +147,7 @@ class Supervisor:
         return Verdict(True, run=item.run)
 
     async def _drive(self, runner: Runner) -> None:
-        runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock))
+        runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal))
         data = {"pid": os.getpid(), "version": swarm_core.__version__}
         await runner.record(Draft("engine.started", data))
         task = asyncio.create_task(self._carry_out(runner), name=runner.layout.run)
