@@ -1,0 +1,80 @@
+"""``make screenshots``: every screen of the room as SVG and PNG, from a recorded run."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import resvg_py
+from tests.support.recorded import RUN, record_run
+from tests.support.room import FixedClock, settled
+from textual.pilot import Pilot
+
+from swarm_core.client import SwarmClient
+from swarm_tui.app import ControlRoom
+
+HERE = Path(__file__).parent
+FONT = "DejaVu Sans Mono"
+Act = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
+
+
+def keys(*names: str) -> Act:
+    async def press(pilot: Pilot[None]) -> None:
+        for name in names:
+            await pilot.press(name)
+            await settled(pilot)
+
+    return press
+
+
+SHOTS: dict[str, tuple[str, tuple[int, int], Act]] = {
+    "room-dark": ("two at work", (120, 36), keys()),
+    "room-light": ("two at work", (120, 36), keys("t")),
+    "room-small": ("backend gate", (80, 24), keys()),
+    "gate-dark": ("backend gate", (120, 36), keys("n")),
+    "gate-light": ("backend gate", (120, 36), keys("t", "n")),
+    "diff-dark": ("two at work", (120, 36), keys("down", "down", "d")),
+    "activity-dark": ("two at work", (120, 36), keys("at")),
+    "help-dark": ("backend gate", (120, 36), keys("question_mark")),
+    "landed-dark": ("landed", (120, 36), keys()),
+}
+
+
+async def take(name: str) -> str:
+    """The SVG of one screen, without what changes from run to run and without a font from elsewhere."""
+    until, size, act = SHOTS[name]
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory) / "ecoroute"
+        root.mkdir()
+        record_run(root, until)
+        room = ControlRoom(SwarmClient(root), RUN, FixedClock())
+        async with room.run_test(size=size) as pilot:
+            await settled(pilot)
+            await act(pilot)
+            svg = room.export_screenshot(title="swarm-tui")
+    return normalise(svg)
+
+
+def normalise(svg: str) -> str:
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"terminal-\d+-", "terminal-", svg)
+    svg = re.sub(r"font-family: (?:Fira Code|arial)[^;]*;", f"font-family: '{FONT}', monospace;", svg)
+    return svg.replace("Fira Code", FONT)
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(SHOTS)
+    for name in wanted:
+        svg = asyncio.run(take(name))
+        (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (HERE / f"{name}.png").write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
+        print(f"screenshots/{name}.png")
+
+
+if __name__ == "__main__":
+    main()

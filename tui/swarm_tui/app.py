@@ -1,0 +1,180 @@
+"""The control room: screens over a store that follows the journal.
+
+One timer reads what the journal and the logs gained and tells the screens; panes never read files on their own. The
+swarm does not notice whether this program runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from swarm_core.client import SwarmClient
+from swarm_core.journal.tail import JournalReader
+from swarm_core.vocabulary.clock import Clock, SystemClock
+from swarm_core.vocabulary.entities import Gate
+from swarm_core.vocabulary.errors import SwarmError
+from swarm_tui import commands, theme
+from swarm_tui.screens.base import RoomScreen
+from swarm_tui.screens.control import ControlScreen
+from swarm_tui.store import Store
+
+FRAME_S = 1 / 15
+PULSE_S = 0.5
+CHUNK_BYTES = 1 << 20
+
+
+class ControlRoom(App[None]):
+    """One repository's swarm on one terminal. ``run`` None shows the list of runs."""
+
+    TITLE = "swarm-tui"
+    CSS_PATH = "css/room.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = commands.bindings("global")
+    SCREENS: ClassVar = {}
+
+    def __init__(self, client: SwarmClient, run: str | None, clock: Clock | None = None) -> None:
+        super().__init__()
+        for palette in theme.load_all():
+            self.register_theme(palette)
+        self.theme = theme.DARK
+        self.client, self.run_id = client, run
+        self.clock = clock or SystemClock()
+        self.store: Store | None = None
+        self._reader: JournalReader | None = None
+        self._is_loading = False
+
+    def on_mount(self) -> None:
+        if self.run_id is None:
+            from swarm_tui.screens.start import StartScreen
+
+            self.push_screen(StartScreen())
+        else:
+            self.show_run(self.run_id)
+        self.set_interval(FRAME_S, self.frame)
+        self.set_interval(PULSE_S, self.pulse)
+
+    def show_run(self, run: str) -> None:
+        """Follow a run from its first event; a long journal is read off the event loop."""
+        self.store = Store(run)
+        self._reader = self.client.reader(run)
+        self._load(self.store, self._reader)
+
+    @work(exclusive=True, group="load")
+    async def _load(self, store: Store, reader: JournalReader) -> None:
+        self._is_loading = True
+        try:
+            while events := await asyncio.to_thread(reader.poll, CHUNK_BYTES):
+                store.apply(events)
+            store.engine = await asyncio.to_thread(self.client.engine)
+        except SwarmError as error:
+            self.exit(return_code=error.exit_code, message=f"swarm-tui: {error}")
+            return
+        finally:
+            self._is_loading = False
+        store.new_gates()
+        await self.push_screen(ControlScreen())
+        gc.collect()
+        gc.freeze()  # what exists now lives as long as the room: no pause to look at it again
+
+    # -- following
+
+    def frame(self) -> None:
+        """Read what was added and tell the screens, once."""
+        if self.store is None or self._reader is None or self._is_loading:
+            return
+        try:
+            events = self._reader.poll()
+        except SwarmError as error:
+            self.exit(return_code=error.exit_code, message=f"swarm-tui: {error}")
+            return
+        if events:
+            self.store.apply(events)
+            for screen in self._screens():
+                screen.told()
+            if self.store.new_gates():
+                self.bell()
+        if isinstance(self.screen, ControlScreen):
+            self.screen.tail()
+
+    def _screens(self) -> Iterable[RoomScreen]:
+        """Those in sight or beneath; all are few."""
+        return [screen for screen in self.screen_stack if isinstance(screen, RoomScreen) and screen.is_mounted]
+
+    def pulse(self) -> None:
+        """Look for the engine's sign of life."""
+        if self.store is None:
+            return
+        self.store.engine = self.client.engine()
+        for screen in self._screens():
+            if isinstance(screen, ControlScreen):
+                screen.pulse()
+
+    # -- going places
+
+    def open_gate(self, gate: str) -> None:
+        from swarm_tui.screens.gate import GateScreen
+
+        self.push_screen(GateScreen(gate))
+
+    def open_next_gate(self) -> None:
+        gate = self.store.next_gate() if self.store else None
+        if gate is None:
+            self.notify("No gate waits for you.", markup=False)
+        else:
+            self.open_gate(gate.id)
+
+    def open_document(self, gate: Gate) -> None:
+        from swarm_tui.screens.document import DocumentScreen
+
+        self.push_screen(DocumentScreen(gate))
+
+    def open_activity(self) -> None:
+        from swarm_tui.screens.activity import ActivityScreen
+
+        self.push_screen(ActivityScreen())
+
+    @work(exclusive=True, group="engine", thread=True)
+    def restart_engine(self) -> None:
+        try:
+            status = self.client.ensure_engine()
+        except SwarmError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False, timeout=10)
+        else:
+            self.call_from_thread(self.notify, f"Engine {status.pid} is at work.", markup=False)
+
+    # -- commands of every place
+
+    def action_help(self) -> None:
+        from swarm_tui.screens.gate import GateScreen
+        from swarm_tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen("gate" if isinstance(self.screen, GateScreen) else "room"))
+
+    def action_toggle_theme(self) -> None:
+        self.theme = theme.LIGHT if self.theme == theme.DARK else theme.DARK
+
+    def action_save_screenshot(self) -> None:
+        path = self.save_screenshot()
+        self.notify(f"Saved {path}", markup=False)
+
+    def action_leave(self) -> None:
+        over = self.store is None or self.store.view.is_over
+        self.exit(message=None if over else "The swarm goes on. swarm-tui attach opens the room again.")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette offers what the registry has and the place allows."""
+        for command in commands.COMMANDS:
+            for owner in (screen.focused, screen, self):
+                action = getattr(owner, f"action_{command.id}", None)
+                if action is not None and command.id != "command_palette":
+                    title = f"{command.title} ({command.shown_key})"
+                    yield SystemCommand(title, command.help, action)
+                    break

@@ -1,0 +1,120 @@
+"""Everything the operator can do, once: bindings, footer, help, palette and ``docs/keys.md`` all come from here.
+
+``python -m swarm_tui.commands`` prints the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+SCOPES = {
+    "list": "In every list, log and diff",
+    "room": "In the room",
+    "gate": "At a gate",
+    "diff": "In a document",
+    "global": "Everywhere",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing to do. ``keys`` are Textual key names, the first is shown; ``label`` is the footer's word, if any."""
+
+    id: str
+    scope: str
+    keys: tuple[str, ...]
+    title: str
+    help: str
+    label: str = ""
+
+    @property
+    def shown_key(self) -> str:
+        return show_key(self.keys[0])
+
+
+def show_key(key: str) -> str:
+    names = {
+        "question_mark": "?",
+        "left_square_bracket": "[",
+        "right_square_bracket": "]",
+        "at": "@",
+        "pagedown": "PgDn",
+        "pageup": "PgUp",
+        "escape": "Esc",
+        "enter": "Enter",
+        "tab": "Tab",
+    }
+    if key.startswith("ctrl+"):
+        return "^" + key.removeprefix("ctrl+")
+    return names.get(key, key)
+
+
+COMMANDS = (
+    # lists, logs and diffs
+    Command("line_down", "list", ("j", "down"), "Down", "One line down"),
+    Command("line_up", "list", ("k", "up"), "Up", "One line up; a log stops following"),
+    Command("half_down", "list", ("ctrl+d", "pagedown"), "Half a page down", "Half a page down"),
+    Command("half_up", "list", ("ctrl+u", "pageup"), "Half a page up", "Half a page up"),
+    Command("to_top", "list", ("g", "home"), "To the top", "The first line"),
+    Command("to_end", "list", ("G", "end"), "To the end", "The last line; a log follows again"),
+    # the room
+    Command("open", "room", ("enter",), "Open", "Open the gate or the task's document under the cursor", "open"),
+    Command("next_gate", "room", ("n",), "Next gate", "Open the next gate that waits for you", "next gate"),
+    Command("focus_gates", "room", ("w",), "Gates", "Go to the gates that wait"),
+    Command("focus_board", "room", ("b",), "Task board", "Go to the task board", "board"),
+    Command("next_pane", "room", ("right_square_bracket",), "Next agent", "Go to the next agent's pane"),
+    Command("previous_pane", "room", ("left_square_bracket",), "Previous agent", "Go to the previous agent's pane"),
+    Command("zoom", "room", ("z",), "Zoom", "One agent's pane fills the room, or all come back", "zoom"),
+    Command("diff", "room", ("d",), "Diff", "The latest document of the task or agent under the cursor", "diff"),
+    Command("activity", "room", ("at",), "Activity", "Everything that happened, as lines", "log"),
+    Command("restart_engine", "room", ("E",), "Start the engine", "Start the engine again if it is gone"),
+    # a gate
+    Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
+    Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),
+    Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "next gate"),
+    Command("back", "gate", ("escape",), "Back", "Back to the room; nothing is decided", "back"),
+    # a document
+    Command("next_file", "diff", ("right_square_bracket",), "Next file", "Jump to the next file of the diff", "files"),
+    Command("previous_file", "diff", ("left_square_bracket",), "Previous file", "Jump to the previous file"),
+    # everywhere
+    Command("help", "global", ("question_mark", "f1"), "Help", "The keys, those that apply here first", "help"),
+    Command("command_palette", "global", ("ctrl+p",), "Commands", "Find a command by name"),
+    Command("toggle_theme", "global", ("t",), "Theme", "Dark or light"),
+    Command("save_screenshot", "global", ("ctrl+s",), "Picture", "Save the screen as an SVG file"),
+    Command("leave", "global", ("q", "ctrl+q"), "Leave", "Close the room; the swarm goes on without it", "leave"),
+)
+
+
+def of(scope: str) -> Iterator[Command]:
+    return (command for command in COMMANDS if command.scope == scope)
+
+
+def bindings(*scopes: str) -> list[BindingType]:
+    """Textual bindings for the commands of ``scopes``; the action's name is the command's."""
+    return [
+        Binding(",".join(command.keys), command.id, command.title, id=f"{command.scope}.{command.id}", show=False)
+        for scope in scopes
+        for command in of(scope)
+    ]
+
+
+def documentation() -> str:
+    """``docs/keys.md``."""
+    out = ["# Keys", "", "Made from the program's registry of commands (`python -m swarm_tui.commands`).", ""]
+    out += ["Digits `1` to `9` go to an agent's pane; `Tab` goes on to the next place.", ""]
+    for scope, title in SCOPES.items():
+        out += [f"## {title}", "", "| key | command | what it does |", "|---|---|---|"]
+        for command in of(scope):
+            keys = ", ".join(f"`{show_key(key)}`" for key in command.keys)
+            out.append(f"| {keys} | {command.title} | {command.help} |")
+        out.append("")
+    return "\n".join(out)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(documentation())

@@ -1,0 +1,202 @@
+"""The room itself: agents above, the task board and the gates below."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Grid, Horizontal
+from textual.widget import Widget
+
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.entities import Task
+from swarm_tui import commands, words
+from swarm_tui.panes.agent import AgentPane
+from swarm_tui.panes.board import TaskBoard
+from swarm_tui.panes.gates import GateQueue
+from swarm_tui.widgets.bars import Bar, KeyBar, spread
+from swarm_tui.widgets.line_pane import LinePane, Row
+
+from .base import RoomScreen
+
+WIDE = 110
+
+
+class ControlScreen(RoomScreen):
+    """Nothing here takes the focus by itself: a gate that opens changes a count, a colour and rings once."""
+
+    BINDINGS = [
+        *commands.bindings("room"),
+        *((str(n), f"focus_agent({n})", f"Agent {n}") for n in range(1, 10)),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="state")
+        yield Grid(id="agents")
+        with Horizontal(id="below"):
+            yield TaskBoard(id="board")
+            yield GateQueue(id="gates")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one(KeyBar).offer([*commands.of("room"), *commands.of("global")])
+        self.query_one(TaskBoard).focus()
+        self.told()
+
+    # -- showing
+
+    @property
+    def panes(self) -> list[AgentPane]:
+        return list(self.query(AgentPane))
+
+    def told(self) -> None:
+        view = self.store.view
+        panes = {pane.instance.id: pane for pane in self.panes}
+        for number, instance in enumerate(view.instances.values(), 1):
+            pane = panes.get(instance.id)
+            if pane is None:
+                pane = AgentPane(number, instance, self.client, self.store.run)
+                self.query_one("#agents", Grid).mount(pane)
+            pane.tell(instance, view.tasks.get(instance.task))
+        self._arrange()
+        self.query_one(TaskBoard).tell(view)
+        self.query_one(GateQueue).tell(view)
+        self.pulse()
+
+    def _arrange(self) -> None:
+        """Show who works; those who left make room, until nobody works any more."""
+        live = [pane for pane in self.panes if pane.instance.status != "retired"]
+        shown = live or self.panes
+        if zoomed := [pane for pane in shown if pane.has_class("-zoomed")]:
+            shown = zoomed
+        for pane in self.panes:
+            pane.display = pane in shown
+        columns = 1 if len(shown) < 2 else 2 if len(shown) < 5 or self.size.width < WIDE else 3
+        grid = self.query_one("#agents", Grid)
+        grid.styles.grid_size_columns = columns
+        grid.styles.grid_size_rows = max(1, ceil(len(shown) / columns))
+
+    def tail(self) -> None:
+        """Let the panes in sight read their logs."""
+        for pane in self.panes:
+            if pane.display:
+                pane.tail()
+
+    def pulse(self) -> None:
+        """The line above: what a glance must tell."""
+        bar = self.query_one("#state", Bar)
+        bar.show(spread(self._left(), self._right(), self.size.width))
+
+    def _left(self) -> Row:
+        run = self.store.view.run
+        title = clean_line(run.title or self.store.run)
+        over = f"  {run.outcome}: {run.reason}" if run.reason else ""
+        return ((" swarm-tui ", "accent"), (f" {title}", "strong"), (clean_line(over), "muted"))
+
+    def _right(self) -> Row:
+        store = self.store
+        view, run = store.view, store.view.run
+        state = words.RUN.get(run.status, run.status)
+        if run.status == "completed":
+            state = "landed" if run.landed else "finished, not landed"
+        end = run.ended_at or self.room.clock.now()
+        waiting = len(view.open_gates)
+        row: list[tuple[str, str]] = [
+            (f"{state} ", "accent" if waiting else "good" if run.landed else "plain"),
+            (f"· {words.elapsed(run.created_at, end)} · {words.spent(view.usage)} ", "muted"),
+        ]
+        if waiting:
+            row.append((f"⚑ {waiting} {'gate' if waiting == 1 else 'gates'} ", "accent"))
+        if store.is_engine_lost:
+            row.append((f"✗ engine lost {store.engine.heartbeat_age_s:.0f} s ago, E starts it ", "bad"))
+        elif store.engine.is_alive:
+            troubled = store.engine.message.startswith("paused")
+            row.append((f"■ {clean_line(store.engine.message, 40)} ", "bad") if troubled else ("● engine ", "good"))
+        else:
+            row.append(("○ no engine ", "muted"))
+        return row
+
+    # -- doing
+
+    def action_focus_agent(self, number: int) -> None:
+        for pane in self.panes:
+            if pane.number == number and pane.display:
+                if pane.has_focus:
+                    self.action_zoom()
+                pane.focus()
+
+    def action_next_pane(self) -> None:
+        self._step(1)
+
+    def action_previous_pane(self) -> None:
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        shown = [pane for pane in self.panes if pane.display]
+        if not shown:
+            return
+        at = next((i for i, pane in enumerate(shown) if pane.has_focus), -1 if by > 0 else 0)
+        shown[(at + by) % len(shown)].focus()
+
+    def action_zoom(self) -> None:
+        pane = self.focused if isinstance(self.focused, AgentPane) else None
+        zoomed = [p for p in self.panes if p.has_class("-zoomed")]
+        for other in zoomed:
+            other.remove_class("-zoomed")
+        if not zoomed and pane is not None:
+            pane.add_class("-zoomed")
+        elif not zoomed:
+            self.notify("Go to an agent's pane first: its number, or ]", markup=False)
+        self.set_class(bool(self.query("AgentPane.-zoomed")), "-zoom")
+        self._arrange()
+
+    def key_escape(self) -> None:
+        if self.query("AgentPane.-zoomed"):
+            self.action_zoom()
+
+    def action_focus_gates(self) -> None:
+        self.query_one(GateQueue).focus()
+
+    def action_focus_board(self) -> None:
+        self.query_one(TaskBoard).focus()
+
+    def action_next_gate(self) -> None:
+        self.room.open_next_gate()
+
+    def action_open(self) -> None:
+        queue = self.query_one(GateQueue)
+        if queue.has_focus:
+            if queue.chosen is not None:
+                self.room.open_gate(queue.chosen.id)
+            return
+        self.action_diff()
+
+    def action_diff(self) -> None:
+        focused: Widget | None = self.focused
+        board = self.query_one(TaskBoard)
+        task = board.chosen
+        if isinstance(focused, AgentPane):
+            task = self.store.view.tasks.get(focused.instance.task) or self._last_task_of(focused.instance.id)
+        gate = self.store.document_of(task) if task else None
+        if gate is None:
+            self.notify("Nothing was handed off here yet: there is no document to show.", markup=False)
+            return
+        if gate.status == "open":
+            self.room.open_gate(gate.id)
+        else:
+            self.room.open_document(gate)
+
+    def _last_task_of(self, instance: str) -> Task | None:
+        done = [task for task in self.store.view.tasks.values() if task.instance == instance]
+        return done[-1] if done else None
+
+    def action_activity(self) -> None:
+        self.room.open_activity()
+
+    def action_restart_engine(self) -> None:
+        self.room.restart_engine()
+
+    @on(LinePane.Moved)
+    def _moved(self, event: LinePane.Moved) -> None:
+        event.stop()

@@ -1,0 +1,54 @@
+"""What the room knows: the fold of the journal, the last events as they came, and the engine's pulse."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from swarm_core.client import EngineStatus
+from swarm_core.vocabulary.entities import Gate, Task
+from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.view import RunView
+
+KEPT_EVENTS = 3_000
+STALE_S = 5.0
+
+
+class Store:
+    """State comes only from the journal and ``engine.json``; nothing here is decided by the room."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.view = RunView()
+        self.activity: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.engine = EngineStatus()
+        self.gates_seen: set[tuple[str, int]] = set()
+
+    def apply(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.view.apply(event)
+            self.activity.append(event)
+
+    def new_gates(self) -> list[Gate]:
+        """Gates that opened, or opened anew, since the last call."""
+        fresh = [gate for gate in self.view.open_gates if (gate.id, gate.opened_seq) not in self.gates_seen]
+        self.gates_seen.update((gate.id, gate.opened_seq) for gate in fresh)
+        return fresh
+
+    @property
+    def is_engine_lost(self) -> bool:
+        """Work is left and nobody does it: the process is gone or has not given a sign for five seconds."""
+        if self.view.is_over or not self.view.run.id:
+            return False
+        return not self.engine.is_alive or self.engine.heartbeat_age_s > STALE_S
+
+    def next_gate(self, after: str = "") -> Gate | None:
+        """The open gate that follows ``after``, round and round; None when none waits."""
+        waiting = self.view.open_gates
+        later = [gate for gate in waiting if gate.id > after]
+        return next(iter(later or waiting), None)
+
+    def document_of(self, task: Task) -> Gate | None:
+        """The latest gate of a task that has something to show."""
+        gates = [gate for gate in self.view.gates.values() if gate.task == task.id and gate.document]
+        return gates[-1] if gates else None

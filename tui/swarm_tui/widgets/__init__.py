@@ -1,0 +1,1 @@
+"""Widgets that paint lines: each is one widget, however much it shows."""

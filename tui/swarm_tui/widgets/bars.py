@@ -1,0 +1,69 @@
+"""One-line widgets: the state above, the keys below, a word about what was just done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+
+from swarm_tui.commands import Command
+
+from .line_pane import LinePane, Row
+
+
+class Bar(LinePane, can_focus=False):
+    """Shows rows it is given; as many as it is high."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.rows: list[Row] = []
+
+    @property
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def row(self, index: int) -> Row:
+        return self.rows[index]
+
+    def show(self, *rows: Row) -> None:
+        if list(rows) != self.rows:
+            self.rows = list(rows)
+            self.forget()
+
+
+class KeyBar(Bar):
+    """The keys that apply here, as many as fit; what is left out is in the help."""
+
+    def offer(self, commands: Iterable[Command]) -> None:
+        self.commands = [command for command in commands if command.label]
+        self._fit()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._fit()
+
+    def _fit(self) -> None:
+        row: list[tuple[str, str]] = [(" ", "muted")]
+        left = self.size.width - 2
+        for command in getattr(self, "commands", ()):
+            width = cell_len(f"{command.shown_key} {command.label}   ")
+            if width > left:
+                break
+            left -= width
+            row += [(command.shown_key, "accent"), (f" {command.label}   ", "muted")]
+        self.show(row)
+
+
+def spread(left: Row, right: Row, width: int) -> Row:
+    """Two groups on one line, the right one at the edge; the left one gives way."""
+    used = sum(cell_len(text) for text, _ in right)
+    room = max(0, width - used - 1)
+    out: list[tuple[str, str]] = []
+    for text, style in left:
+        if cell_len(text) > room:
+            out.append((text[: max(0, room - 1)] + "…" if room else "", style))
+            room = 0
+            break
+        out.append((text, style))
+        room -= cell_len(text)
+    return [*out, (" " * (room + 1), "plain"), *right]
