@@ -6,6 +6,7 @@ so what is opened is what the names say. A link on the way makes the step fail (
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -26,10 +27,8 @@ def open_directory(base: Path, parts: Sequence[str], *, make: bool = False) -> i
             if name in ("", ".", "..") or "/" in name:
                 raise ValueError(f"{name!r} is not the name of an entry")
             if make:
-                try:
+                with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o777, dir_fd=here)
-                except FileExistsError:
-                    pass
             below = os.open(name, _HOLD, dir_fd=here)
             os.close(here)
             here = below

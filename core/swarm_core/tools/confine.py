@@ -106,7 +106,9 @@ class Jail:
         is_directory = os.path.isdir(f"/proc/self/fd/{fd}")  # noqa: PTH112 - a descriptor, not a path
         rights = handled & ~_DEVICES if is_directory else handled & (_WRITE_FILE | _TRUNCATE)
         rule = struct.pack("=Qi", rights, fd)
-        if _libc().syscall(_ADD_RULE, ctypes.c_int(self._ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, ctypes.c_uint(0)):
+        if _libc().syscall(
+            _ADD_RULE, ctypes.c_int(self._ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, ctypes.c_uint(0)
+        ):
             raise _failed("landlock_add_rule")
 
     @property
@@ -119,7 +121,12 @@ class Jail:
             return None
         libc, ruleset, parent = _libc(), ctypes.c_int(self._ruleset), os.getpid()
         prctl, syscall, restrict = libc.prctl, libc.syscall, ctypes.c_long(_RESTRICT_SELF)
-        kill, one, zero, unsigned_zero = ctypes.c_ulong(signal.SIGKILL), ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_uint(0)
+        kill, one, zero, unsigned_zero = (
+            ctypes.c_ulong(signal.SIGKILL),
+            ctypes.c_ulong(1),
+            ctypes.c_ulong(0),
+            ctypes.c_uint(0),
+        )
         confined = self._ruleset >= 0
 
         def apply() -> None:

@@ -1,4 +1,4 @@
-"""One child process in its own session: output gathered without blocking, and nothing of its group survives the call."""
+"""One child process in its own session: output gathered without blocking, and its group ends with the call."""
 
 from __future__ import annotations
 
@@ -132,10 +132,8 @@ class _Exit:
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or (macOS) only a zombie is left
         os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):  # gone, or (macOS) only a zombie is left
-        pass
 
 
 def _discard(process: subprocess.Popen[bytes]) -> None:
@@ -240,4 +238,6 @@ async def _watch(
             if process.poll() is None:
                 threading.Thread(target=process.wait, daemon=True).start()
     reader.sweep()
-    return Outcome(-signal.SIGKILL if process.returncode is None else process.returncode, ended_by, reader.captured, holds_output)
+    return Outcome(
+        -signal.SIGKILL if process.returncode is None else process.returncode, ended_by, reader.captured, holds_output
+    )

@@ -165,7 +165,10 @@ class Scope:
     def _refuse_git(self, text: str, parts: tuple[str, ...]) -> None:
         if any(is_git_name(part) for part in (*parts, *self._below_tree(text))):
             raise self._denied(
-                text, "belongs to git", "git_dir", "read history with git log, git show, git diff; record work with commit"
+                text,
+                "belongs to git",
+                "git_dir",
+                "read history with git log, git show, git diff; record work with commit",
             )
 
     def _below_tree(self, text: str) -> tuple[str, ...]:

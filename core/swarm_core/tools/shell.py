@@ -16,22 +16,28 @@ from swarm_core.vocabulary.errors import PermissionDenied
 
 from .scope import Scope
 from .shell_commands import Hidden, inner, plain_git, reads_only, targets
-from .shell_syntax import MAX_DEPTH, Redirect, Script, Simple, Unreadable, Word, parse
+from .shell_syntax import parse
+from .shell_words import MAX_DEPTH, Redirect, Script, Simple, Unreadable, Word
 
 TARGET_CHARS = 200
 _DEVICES = re.compile(r"/dev/(null|zero|full|tty|stdout|stderr|fd/\d+|shm/(?!.*\.\.).+)")
 _WRITES = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&"})
+_TOOL = re.compile(r"[A-Z]\w*|mcp__\S*|\w+_\w+|commit|handoff")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_DECLARES = frozenset({"export", "declare", "typeset", "local", "readonly", "read", "unset", "mapfile", "readarray", "getopts"})
+_DECLARES = frozenset(
+    {"export", "declare", "typeset", "local", "readonly", "read", "unset", "mapfile", "readarray", "getopts"}
+)
 _WRITE_OUT = "write the command's name and subcommand out, one command at a time"
 
 Words = tuple[Word, ...]
 
 
-def restricted_commands(entries: Iterable[str], tool_names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """The entries of ``tools_restricted`` that are beginnings of commands rather than names of tools."""
-    names = set(tool_names)
-    return tuple(tuple(shlex.split(entry)) for entry in entries if entry not in names and entry.strip())
+def restricted_commands(entries: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """The entries of ``tools_restricted`` that are beginnings of commands; the others are names of tools.
+
+    ``WebFetch``, ``mcp__x`` and ``plan_tasks`` are tools; ``git commit`` and ``curl`` are commands.
+    """
+    return tuple(tuple(shlex.split(entry)) for entry in entries if entry.strip() and not _TOOL.fullmatch(entry))
 
 
 def check_command(
@@ -136,7 +142,9 @@ class _Judge:
 
     def input_of(self, name: str, redirects: Sequence[Redirect]) -> list[Word]:
         """The text a shell reads from a here-document. Raises Hidden if it comes from somewhere else."""
-        found = [r.body if r.op.startswith("<<") and r.body is not None else r.target for r in redirects if r.op[:2] == "<<"]
+        found = [
+            r.body if r.op.startswith("<<") and r.body is not None else r.target for r in redirects if r.op[:2] == "<<"
+        ]
         if not found and any(redirect.op == "<" and not redirect.target.scripts for redirect in redirects):
             return []
         if not found or not all(word.is_static for word in found):
@@ -152,7 +160,9 @@ class _Judge:
         for prefix in self.restricted:
             if begins_with(spelled, prefix):
                 text = " ".join(prefix)
-                hint = "record work with the commit tool" if prefix[0] == "git" else "leave it, and say so in your handoff"
+                hint = (
+                    "record work with the commit tool" if prefix[0] == "git" else "leave it, and say so in your handoff"
+                )
                 message = f"`{text}` is restricted for service {self.scope.service.key}"
                 raise self.denied(message, "tools_restricted", hint)
 
@@ -218,8 +228,9 @@ class _Judge:
             self.scope.check_write(path, follow=follow)
         except PermissionDenied as error:
             hint = "for temporary files use $TMPDIR" if text.startswith(("/tmp", "/var/tmp")) else error.hint
-            message = f"the command writes to {clean_line(text, TARGET_CHARS)}, which {error.message.removeprefix(path).strip()}"
-            raise PermissionDenied(message, rule=error.rule, target=clean_line(text, TARGET_CHARS), hint=hint) from None
+            shown, why = clean_line(text, TARGET_CHARS), error.message.removeprefix(path).strip()
+            message = f"the command writes to {shown}, which {why}"
+            raise PermissionDenied(message, rule=error.rule, target=shown, hint=hint) from None
 
     def may_meet(self, beginning: str) -> bool:
         """Whether something below this directory may be the service's to write."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .shell_syntax import Hole, Word
+from .shell_words import Hole, Word
 
 Words = tuple[Word, ...]
 
@@ -224,15 +224,19 @@ def _wrapper(name: str, args: Words) -> Inner | None:
 
 # -- git
 
-READ_ONLY_GIT = frozenset(
-    "status diff log show ls-files grep blame annotate rev-parse cat-file ls-tree shortlog describe diff-tree diff-index "
-    "diff-files merge-base rev-list name-rev for-each-ref show-ref check-ignore check-attr count-objects range-diff "
-    "whatchanged cherry version help".split()
+READ_ONLY_GIT = re.compile(
+    "status|diff|log|show|ls-files|grep|blame|annotate|rev-parse|cat-file|ls-tree|shortlog|describe|diff-tree|diff-index|"
+    "diff-files|merge-base|rev-list|name-rev|for-each-ref|show-ref|check-ignore|check-attr|count-objects|range-diff|"
+    "whatchanged|cherry|version|help"
 )
 _GIT_VALUES = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--super-prefix", "--config-env"})
-_HARMLESS_SETTING = re.compile(r"(color|log|advice|user|author|committer|i18n)\..*|core\.(quotepath|abbrev|pager=cat|pager=)", re.I)
+_HARMLESS_SETTING = re.compile(
+    r"(color|log|advice|user|author|committer|i18n)\..*|core\.(quotepath|abbrev|pager=cat|pager=)", re.I
+)
 _LISTS = {
-    "branch": frozenset({"--list", "-l", "-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current", "--no-color"}),
+    "branch": frozenset(
+        {"--list", "-l", "-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current", "--no-color"}
+    ),
     "tag": frozenset({"--list", "-l"}),
     "remote": frozenset({"-v", "--verbose"}),
 }
@@ -271,10 +275,11 @@ def reads_only(words: Words, *, is_harmless: bool) -> bool:
     name, args = words[0].text, words[1:]
     if name in _LISTS:
         return is_harmless and all(word.is_static and word.text in _LISTS[name] for word in args)
-    if name not in READ_ONLY_GIT or not is_harmless:
+    if not READ_ONLY_GIT.fullmatch(name) or not is_harmless:
         return False
     return not any(
-        word.prefix.startswith(("--open-files-in-pager", "--ext-diff")) or (name == "grep" and word.prefix.startswith("-O"))
+        word.prefix.startswith(("--open-files-in-pager", "--ext-diff"))
+        or (name == "grep" and word.prefix.startswith("-O"))
         for word in args
     )
 
@@ -358,7 +363,9 @@ def _edited_in_place(name: str, args: Words) -> list[Word]:
     if not any(re.match(r"-[a-zA-Z0-9]*i|--in-place", flag) for flag in flags):
         return []
     words = _positionals(args, frozenset({"-e", "-f", "--expression", "--file", "-l", "-pe", "-pie", "-ne", "-i -e"}))
-    has_script = any(flag in ("-e", "-f", "-pe", "-ne", "-pie") or flag.startswith(("--expression", "--file")) for flag in flags)
+    has_script = any(
+        flag in ("-e", "-f", "-pe", "-ne", "-pie") or flag.startswith(("--expression", "--file")) for flag in flags
+    )
     return words if has_script else words[1:]
 
 
