@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from .shell_words import Builder, Redirect, Script, Simple, Unreadable, Word, WordReader
+from .shell_words import Builder, Hole, Redirect, Script, Simple, Unreadable, Word, WordReader
 
 MAX_COMMAND_CHARS = 64_000
 
