@@ -1,0 +1,63 @@
+"""The part of JSON Schema that tool inputs need: type, required, properties, items, enum, minimum and maximum."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: _is_number(value) and value == int(value),
+    "number": lambda value: _is_number(value),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, Mapping),
+    "null": lambda value: value is None,
+}
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and (isinstance(value, int) or abs(value) < float("inf"))
+
+
+def violations(schema: Mapping[str, Any], value: Any, place: str = "") -> list[str]:
+    """What is wrong with ``value``, one sentence each; empty if it fits."""
+    wanted = schema.get("type")
+    kinds = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    if kinds and not any(_TYPES[kind](value) for kind in kinds):
+        return [f"{place or 'the input'} must be {' or '.join(kinds)}, not {_shown(value)}"]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{place} must be one of {', '.join(map(str, schema['enum']))}, not {_shown(value)}"]
+    found: list[str] = []
+    if _is_number(value):
+        if "minimum" in schema and value < schema["minimum"]:
+            found.append(f"{place} must be at least {schema['minimum']}, not {value}")
+        if "maximum" in schema and value > schema["maximum"]:
+            found.append(f"{place} must be at most {schema['maximum']}, not {value}")
+    if isinstance(value, Mapping):
+        found += _members(schema, value, place)
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            found += violations(schema["items"], item, f"{place}[{index}]")
+    return found
+
+
+def _members(schema: Mapping[str, Any], value: Mapping[str, Any], place: str) -> list[str]:
+    known: Mapping[str, Any] = schema.get("properties", {})
+    lead = f"{place}." if place else ""
+    found = [f"{lead}{name} is missing" for name in schema.get("required", ()) if name not in value]
+    for name, item in value.items():
+        if name in known:
+            found += violations(known[name], item, f"{lead}{name}")
+        elif schema.get("additionalProperties") is False:
+            close = difflib.get_close_matches(str(name), list(known), 1)
+            guess = f"; did you mean {close[0]}?" if close else f"; it takes {', '.join(known)}"
+            found.append(f"{lead}{name} is not a parameter{guess}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
