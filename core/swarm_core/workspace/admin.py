@@ -56,6 +56,7 @@ class Registration:
         for name, content in self._contents.items():
             (aside / name).write_bytes(content)
         shutil.copy2(index, aside / "index")
+        self.entry.parent.mkdir(exist_ok=True)  # git removes it with the last worktree
         aside.rename(self.entry)
 
     def refresh(self, index: Path) -> None:

@@ -39,7 +39,8 @@ def person(author: str) -> tuple[str, str]:
     """Name and address for git from ``backend-1`` or ``Ada <ada@example.org>``; never empty, never two lines."""
     match = re.fullmatch(r"\s*(.*?)\s*<([^<>]*)>\s*", author, re.DOTALL)
     name, address = (match[1], match[2]) if match else (author, "")
-    name = re.sub(r"[<>\n\0]", "", clean_line(name, 100)).strip(" .,:;'\"") or "agent"
+    plain = clean_line(" ".join(re.sub("[<>]", " ", name).split()), 100)
+    name = plain.strip(" .,:;'\"") or "agent"  # git refuses a name of nothing but these
     word = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "agent"
     address = re.sub(r"[^\x21-\x7e]", "", address)[:200]
     return name, address or f"{word}@swarm-tui.invalid"

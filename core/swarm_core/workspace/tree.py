@@ -285,12 +285,16 @@ class AgentTree:
         """The tree of ``stand`` with the files' present content at ``paths``, and the index that holds it."""
         scratch = self._home / "index.new"
         shutil.copy2(await self._index(stand), scratch)
-        if paths:
-            listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
-            await self.desk.git(
-                "update-index", "--add", "--remove", "--replace", "-z", "--stdin",
-                tree=self.path, index=scratch, input=listed,
-            )  # fmt: skip
+        # A deletion is named as such: git will not look at a path whose directory became a link or a file.
+        gone = [path for path in paths if files.obstacle(self.path, path) or not _is_leaf(self.path / path)]
+        for flags, some in (
+            (("--force-remove",), gone),
+            (("--add", "--remove", "--replace"), sorted(set(paths).difference(gone))),
+        ):
+            if some:
+                listed = b"".join(os.fsencode(path) + b"\0" for path in some)
+                command = ("update-index", *flags, "-z", "--stdin")
+                await self.desk.git(*command, tree=self.path, index=scratch, input=listed)
         return (await self.desk.git("write-tree", index=scratch)).text, scratch
 
     async def _marker_counts(self, stand: Stand) -> dict[str, list[int]]:
@@ -341,6 +345,10 @@ class AgentTree:
             back = b"".join(os.fsencode(change.path) + b"\0" for change in wanted if change.kind != "added")
             await self.desk.git("checkout-index", "-f", "-z", "--stdin", tree=self.path, index=index, input=back)
             return moved
+
+
+def _is_leaf(path: Path) -> bool:
+    return files.exists(path) and not files.is_real_directory(path)
 
 
 def _why_not(root: Path, path: str) -> str:
