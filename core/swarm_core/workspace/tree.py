@@ -1,0 +1,391 @@
+"""One agent's worktree, as the engine sees it.
+
+The engine compares and commits with an index of its own, at a commit it remembers itself: an agent that commits,
+switches branches, marks files ``assume-unchanged`` or replaces ``.git`` changes nothing about what is measured. Where
+the tree stands is one small file on the desk, replaced atomically, and the index that belongs to it is named by its
+tree id, so a crash can leave the two neither mixed up nor half written. The branch in the hub is a mirror of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat as st
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.errors import WorkspaceError
+
+from . import files
+from .admin import Registration
+from .desk import Desk
+from .facts import Change, Commit, Kind, Skipped, Tampering, Tree
+from .git import Output
+from .message import compose
+
+MAX_FILE_BYTES = 8 << 20
+_KINDS: Mapping[str, Kind] = {"M": "modified", "D": "deleted", "T": "retyped"}
+_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a worktree stands: its commit and the tree its files are compared with.
+
+    Between ``start_conflict`` and the commit that resolves it, ``onto`` is the second parent and ``tree`` holds both
+    sides with markers in ``conflicts``. While ``is_settled`` is False the files are still being moved there.
+    """
+
+    tip: str
+    tree: str
+    onto: str = ""
+    conflicts: tuple[str, ...] = ()
+    is_settled: bool = True
+
+
+class AgentTree:
+    """The operations on one worktree; each takes its lock, so they never overlap."""
+
+    def __init__(self, desk: Desk, instance: str, report: Callable[[Tampering], None]) -> None:
+        self.desk, self.instance, self._report = desk, instance, report
+        self.path = desk.layout.trees / instance
+        self.branch = f"refs/heads/agent/{instance}"
+        self.snapshot_ref = f"refs/swarm/snap/{instance}"
+        self.registration = Registration(desk.hub, desk.dir, self.path, instance)
+        self._home = desk.dir / "trees" / instance
+        self._lock = asyncio.Lock()
+
+    # -- where it stands
+
+    def stand(self) -> Stand | None:
+        data = files.read_json(self._home / "stand.json")
+        if data is None:
+            return None
+        return Stand(
+            data["tip"], data["tree"], data["onto"], tuple(data["conflicts"]), is_settled=bool(data["is_settled"])
+        )
+
+    def is_there(self) -> bool:
+        return files.is_real_directory(self.path) and self.stand() is not None
+
+    def fact(self) -> Tree:
+        return Tree(self.instance, self.path, self.branch, self._need().tip)
+
+    def _need(self) -> Stand:
+        stand = self.stand()
+        if stand is None or not files.is_real_directory(self.path):
+            raise WorkspaceError(
+                f"{self.instance} has no worktree at {self.path}", hint="add it again: its commits are in the hub"
+            )
+        return stand
+
+    def _record(self, stand: Stand) -> None:
+        files.write_json(self._home / "stand.json", asdict(stand))
+
+    async def _ready(self) -> Stand:
+        """Mend what was tampered with, finish a move that a crash interrupted, and say where the tree stands."""
+        stand = self._need()
+        index = await self._index(stand)
+        found = self.registration.mend(index, lambda: self.desk.quarantine(self.instance))
+        for what, kept in found:
+            self._report(Tampering(self.instance, what, kept))
+        if not stand.is_settled:
+            stand = await self._settle(stand)
+        return stand
+
+    async def _index(self, stand: Stand) -> Path:
+        """The engine's index for ``stand``, remade if a crash left another one."""
+        wanted = self._home / f"index-{stand.tree}"
+        for lock in self._home.glob("*.lock"):
+            lock.unlink()
+        if not wanted.exists():
+            others = sorted(self._home.glob("index*"))
+            scratch = self._home / "index.new"
+            if others and others[0] != scratch:
+                others[0].replace(scratch)  # its knowledge of unchanged files is kept
+            done = await self.desk.git("read-tree", "-m", stand.tree, index=scratch, ok=(0, 128))
+            if done.code:
+                scratch.unlink(missing_ok=True)
+                await self.desk.git("read-tree", stand.tree, index=scratch)
+            self._adopt(scratch, stand)
+        return wanted
+
+    def _adopt(self, index: Path, stand: Stand) -> Path:
+        wanted = self._home / f"index-{stand.tree}"
+        index.replace(wanted)
+        for other in self._home.glob("index*"):
+            if other != wanted:
+                other.unlink()
+        return wanted
+
+    # -- making it, moving it, taking it away
+
+    async def add(self, at: str) -> Tree:
+        """Check out ``at`` on the instance's branch, or adopt the tree if it is already there."""
+        async with self._lock:
+            if self.is_there():
+                await self._ready()
+                return self.fact()
+            for leftover in (self.registration.entry, self.path, self._home):
+                if files.exists(leftover):
+                    self.desk.trash(leftover)
+            tree = await self.desk.tree_oid(at)
+            await self._mirror(at, "start")
+            self._home.mkdir(parents=True)
+            self.path.mkdir(parents=True)
+            self.registration.link()
+            scratch = self._home / "index.new"
+            await self.desk.git("read-tree", "--reset", "-u", tree, tree=self.path, index=scratch)
+            stand = Stand(at, tree)
+            self.registration.register(self._adopt(scratch, stand))
+            self._record(stand)
+            return self.fact()
+
+    async def reset(self, at: str) -> Tree:
+        """Move files and branch to ``at``. What was not committed goes into the snapshot ref first."""
+        async with self._lock:
+            stand = await self._ready()
+            await self._snapshot(stand)
+            await self._settle(Stand(at, await self.desk.tree_oid(at), is_settled=False))
+            return self.fact()
+
+    async def conflicts_with(self, onto: str) -> list[str] | None:
+        """The conflicted paths of the merge with ``onto`` that is in the tree; None if there is no such merge."""
+        async with self._lock:
+            stand = await self._ready()
+            return list(stand.conflicts) if stand.onto == onto else None
+
+    async def place_conflict(self, tip: str, onto: str, tree: str, conflicts: Iterable[str]) -> None:
+        """Put a merge's outcome, markers included, into the tree and remember its second parent."""
+        async with self._lock:
+            stand = await self._ready()
+            if stand.tip != tip:
+                raise WorkspaceError(f"the worktree of {self.instance} moved from {tip} to {stand.tip} meanwhile")
+            await self._snapshot(stand)
+            await self._settle(Stand(tip, tree, onto, tuple(conflicts), is_settled=False))
+
+    async def remove(self) -> str | None:
+        """Take the worktree away. Returns the snapshot's commit if there was anything that no commit holds."""
+        async with self._lock:
+            snapshot = await self._snapshot(await self._ready()) if self.is_there() else None
+            gone = [self.desk.trash(p) for p in (self.registration.entry, self.path, self._home) if files.exists(p)]
+        for path in gone:
+            await asyncio.to_thread(files.delete, path)
+        return snapshot
+
+    async def _settle(self, stand: Stand) -> Stand:
+        """Make files, index and branch agree with ``stand``. A crash in between is finished by the next call.
+
+        Everything that is overwritten or removed here is in a commit or in the snapshot.
+        """
+        index = await self._index(self.stand() or stand)
+        self._record(replace(stand, is_settled=False))
+        scratch = self._home / "index.new"
+        shutil.copy2(index, scratch)
+        for path in await self._untracked(scratch):
+            if files.obstacle(self.path, path) is None:
+                files.delete(self.path / path)
+                files.remove_empty_parents(self.path, path)
+        await self.desk.git("read-tree", "--reset", "-u", stand.tree, tree=self.path, index=scratch)
+        await self._mirror(stand.tip, "move")
+        settled = replace(stand, is_settled=True)
+        self._record(settled)
+        self.registration.refresh(self._adopt(scratch, settled))
+        return settled
+
+    async def _snapshot(self, stand: Stand) -> str | None:
+        """Keep what no commit of ours holds: changed and untracked files, and commits the agent made itself.
+
+        What a snapshot cannot hold (huge files, repositories inside the tree) is moved into quarantine.
+        """
+        changes, place = [], None
+        for change in await self._scan(stand):
+            if _why_not(self.path, change.path):
+                place = place or self.desk.quarantine(self.instance)
+                _move(self.path, change.path, place)
+            else:
+                changes.append(change.path)
+        stray = await self.desk.ref(self.branch)
+        if not changes and stray in ("", stand.tip):
+            return None
+        tree, scratch = await self._staged(stand, changes)
+        scratch.unlink()
+        before = await self.desk.ref(self.snapshot_ref)
+        parents = dict.fromkeys(oid for oid in (stand.tip, before, stray) if oid)
+        commit = await self.desk.commit(tree, [*parents], f"Uncommitted work of {self.instance}\n")
+        await self.desk.move_ref(self.snapshot_ref, commit, before, "snapshot")
+        return commit
+
+    async def _mirror(self, commit: str, why: str) -> None:
+        now = await self.desk.ref(self.branch)
+        if now != commit:
+            await self.desk.move_ref(self.branch, commit, now, why)
+
+    # -- what changed
+
+    async def changes(self) -> list[Change]:
+        """Every path that differs from where the tree stands, tracked or untracked, by path; no rename guessing."""
+        async with self._lock:
+            return await self._scan(await self._ready())
+
+    async def _scan(self, stand: Stand) -> list[Change]:
+        index = await self._index(stand)
+        submodules = "--ignore-submodules"  # asking one would run a git there, with what an agent configured
+        await self._tree_git("update-index", "-q", submodules, "--refresh", index=index, ok=(0, 1))
+        tracked = await self._tree_git(
+            "diff-files", "-z", "--name-status", "--no-renames", f"{submodules}=all", index=index
+        )
+        pairs = zip(*[iter(tracked.fields)] * 2, strict=True)
+        changes = [Change(path, _KINDS.get(letter, "modified")) for letter, path in pairs]
+        changes += [Change(path, "added") for path in await self._untracked(index)]
+        return sorted(changes, key=lambda change: change.path)
+
+    async def _untracked(self, index: Path) -> list[str]:
+        return (await self._tree_git("ls-files", "-z", "--others", "--exclude-standard", index=index)).fields
+
+    async def _tree_git(self, *args: str, index: Path, ok: tuple[int, ...] = (0,)) -> Output:
+        return await self.desk.git(*args, tree=self.path, index=index, ok=ok)
+
+    # -- committing
+
+    async def commit(
+        self, message: str, *, allowed: Callable[[str], bool], trailers: Mapping[str, str], author: str
+    ) -> Commit | None:
+        """Commit the changes whose path is ``allowed``; see ``Hub.commit``."""
+        async with self._lock:
+            stand = await self._ready()
+            self._refuse_unresolved(stand, await self._marker_counts(stand))
+            wanted, skipped = [], []
+            for change in await self._scan(stand):
+                if not allowed(change.path) and change.path not in stand.conflicts:
+                    continue
+                if reason := _why_not(self.path, change.path):
+                    skipped.append(Skipped(change.path, reason))
+                else:
+                    wanted.append(change.path)
+            tree, scratch = await self._staged(stand, wanted)
+            if tree == stand.tree and not stand.onto:
+                scratch.unlink()
+                return None
+            text = compose(message, trailers)
+            parents = [stand.tip, stand.onto] if stand.onto else [stand.tip]
+            oid = await self.desk.commit(tree, parents, text, author)
+            await self._mirror(oid, "commit")
+            self._record(after := Stand(oid, tree))
+            self.registration.refresh(self._adopt(scratch, after))
+            stat, paths = await self.desk.numstat(parents[-1], oid)
+            missing = set(await self._untracked(self._home / f"index-{tree}")).intersection(wanted)
+            skipped += [Skipped(path, "git refuses the name") for path in sorted(missing)]
+            return Commit(oid, text, stat, tuple(paths), tuple(skipped))
+
+    async def _staged(self, stand: Stand, paths: list[str]) -> tuple[str, Path]:
+        """The tree of ``stand`` with the files' present content at ``paths``, and the index that holds it."""
+        scratch = self._home / "index.new"
+        shutil.copy2(await self._index(stand), scratch)
+        # A deletion is named as such: git will not look at a path whose directory became a link or a file.
+        gone = [path for path in paths if files.obstacle(self.path, path) or not _is_leaf(self.path / path)]
+        for flags, some in (
+            (("--force-remove",), gone),
+            (("--add", "--remove", "--replace"), sorted(set(paths).difference(gone))),
+        ):
+            if some:
+                listed = b"".join(os.fsencode(path) + b"\0" for path in some)
+                command = ("update-index", *flags, "-z", "--stdin")
+                await self.desk.git(*command, tree=self.path, index=scratch, input=listed)
+        return (await self.desk.git("write-tree", index=scratch)).text, scratch
+
+    async def _marker_counts(self, stand: Stand) -> dict[str, list[int]]:
+        """For each conflicted path how many lines of each kind of marker its two sides have by themselves."""
+        counts: dict[str, list[int]] = {}
+        for path in stand.conflicts:
+            sides = []
+            for side in (stand.tip, stand.onto):
+                found = await self.desk.git("cat-file", "blob", f"{side}:{path}", ok=(0, 128))
+                sides.append(_markers(found.stdout if found.code == 0 else b""))
+            counts[path] = [max(pair) for pair in zip(*sides, strict=True)]
+        return counts
+
+    def _refuse_unresolved(self, stand: Stand, counts: Mapping[str, list[int]]) -> None:
+        left = []
+        for path, known in counts.items():
+            file = self.path / path
+            if files.obstacle(self.path, path) or file.is_symlink() or not file.is_file():
+                continue
+            content = file.read_bytes() if file.stat().st_size <= MAX_FILE_BYTES else b""
+            if any(now > before for now, before in zip(_markers(content), known, strict=True)):
+                left.append(clean_line(path))
+        if left:
+            raise WorkspaceError(
+                f"conflict markers are left in {', '.join(left)} (worktree of {self.instance})",
+                hint="edit these files until no line starts with <<<<<<<, |||||||, ======= or >>>>>>>",
+            )
+
+    # -- taking changes away
+
+    async def quarantine(self, paths: Iterable[str]) -> list[str]:
+        """Move changes out of the tree and put back what its commit has there; see ``Hub.quarantine``."""
+        async with self._lock:
+            stand = await self._ready()
+            index = await self._index(stand)
+            changed = {change.path: change for change in await self._scan(stand)}
+            wanted = [changed[path] for path in dict.fromkeys(paths) if path in changed]
+            if not wanted:
+                return []
+            place = self.desk.quarantine(self.instance)
+            moved = []
+            for change in wanted:
+                if (blocker := files.obstacle(self.path, change.path)) is not None:
+                    _move(self.path, blocker, place)
+                    moved.append(blocker)
+                _move(self.path, change.path, place)
+                moved.append(change.path)
+            back = b"".join(os.fsencode(change.path) + b"\0" for change in wanted if change.kind != "added")
+            await self.desk.git("checkout-index", "-f", "-z", "--stdin", tree=self.path, index=index, input=back)
+            return moved
+
+
+def _is_leaf(path: Path) -> bool:
+    return files.exists(path) and not files.is_real_directory(path)
+
+
+def _why_not(root: Path, path: str) -> str:
+    """Why a changed path cannot go into a commit; "" if it can."""
+    if path.endswith("/"):
+        return "a repository inside the worktree"
+    if not files.is_plain(path):
+        return "git refuses the name"
+    try:
+        found = (root / path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""  # a deletion
+    if st.S_ISDIR(found.st_mode):
+        return "a repository inside the worktree" if (root / path / ".git").exists() else ""
+    if not (st.S_ISREG(found.st_mode) or st.S_ISLNK(found.st_mode)):
+        return "neither a file nor a link"
+    if found.st_size > MAX_FILE_BYTES:
+        return f"larger than {MAX_FILE_BYTES >> 20} MiB"
+    if st.S_ISREG(found.st_mode) and not os.access(root / path, os.R_OK):
+        return "cannot be read"
+    return ""
+
+
+def _move(root: Path, path: str, place: Path) -> None:
+    """Move ``root/path`` to the same path below ``place``, if it exists; never through a symbolic link."""
+    path = path.removesuffix("/")
+    source = root / path
+    if not files.is_plain(path) or files.obstacle(root, path) is not None or not files.exists(source):
+        return
+    target = place / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+    files.remove_empty_parents(root, path)
+
+
+def _markers(content: bytes) -> list[int]:
+    if b"\0" in content[:8000]:
+        return [0] * len(_MARKERS)
+    lines = content.splitlines()
+    return [sum(line == mark or line.startswith(mark + b" ") for line in lines) for mark in _MARKERS]
