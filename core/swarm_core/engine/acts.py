@@ -52,7 +52,7 @@ class Hands:
     async def hub(self) -> Hub:
         async with self._opening:
             if self._hub is None:
-                self._hub = await Hub.open(self.layout, self.view.run.base or None)
+                self._hub = await Hub.open(self.layout, self.view.run.base or None, clock=self.clock)
         return self._hub
 
     async def close(self) -> None:
@@ -149,7 +149,7 @@ class Hands:
         hub = await self.hub()
         onto = await hub.integration()
         tip = task.commit or task.base
-        base = await hub.merge_base(onto, tip)
+        base = await hub.merge_base(onto, tip) or task.base
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self._checks(self.layout.trees / task.instance, gate, "agent") if task.commit else []
@@ -178,7 +178,7 @@ class Hands:
             gate,
             self.view.run,
             tasks,
-            branch=attempt.branch,
+            branch=short_branch(attempt.branch),
             user_tip=attempt.user_tip,
             is_fast_forward=attempt.is_fast_forward,
             diff=attempt.diff.text,
@@ -281,16 +281,18 @@ def landing_about(attempt: LandTry) -> str:
 
 def landing_blockers(attempt: LandTry) -> list[str]:
     """Why the landing cannot be carried out now, each with its next step."""
-    out = []
-    if not attempt.branch:
-        out.append("HEAD is detached: check out the branch that shall receive the work")
-    if attempt.paths:
-        out.append(
-            f"conflicts with new commits on {attempt.branch}: {', '.join(attempt.paths)}; reject to keep the work"
-        )
+    out = list(attempt.blockers)
+    branch = short_branch(attempt.branch)
+    if attempt.commit is None and attempt.paths:
+        paths = ", ".join(attempt.paths)
+        out.append(f"conflicts with new commits on {branch} in {paths}: reject to keep the work and merge it by hand")
     if attempt.dirty:
         out.append(f"uncommitted changes in {', '.join(attempt.dirty)}: commit or stash them")
     return out
+
+
+def short_branch(ref: str) -> str:
+    return ref.removeprefix("refs/heads/")
 
 
 def _log_tail(path: Path) -> Sequence[str]:

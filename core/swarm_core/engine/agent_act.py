@@ -19,7 +19,8 @@ from swarm_core.vocabulary.entities import Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
-from swarm_core.workspace.hub import Commit, Hub
+from swarm_core.workspace.facts import Commit
+from swarm_core.workspace.hub import Hub
 
 if TYPE_CHECKING:
     from .acts import Hands
@@ -142,7 +143,8 @@ class AgentAct:
         commit = await self._commit_scope(hub, str(given["message"]))
         if commit is None:
             return ToolResult("Nothing to commit: your directories hold no change since the last commit.")
-        skipped = f" Not committed (too large): {', '.join(commit.skipped)}." if commit.skipped else ""
+        left_out = "; ".join(f"{skip.path}: {skip.reason}" for skip in commit.skipped)
+        skipped = f" Left out: {left_out}." if left_out else ""
         return ToolResult(
             f"Committed {commit.oid[:12]}: {commit.stat.files} files, "
             f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}",
@@ -176,6 +178,11 @@ class AgentAct:
     async def _sweep(self, hub: Hub) -> None:
         """Move changes outside the service's directories, made past the tools, into quarantine and journal them."""
         changes = await hub.changes(self.instance.id)
+        for found in hub.take_tampering():
+            kept = f"; it is kept at {found.kept_at}" if found.kept_at else ""
+            message = f"{found.what} was changed behind git's back and has been put right{kept}"
+            data = {"tool": "Bash", "target": found.what, "rule": "git_dir", "message": message}
+            await self._report(Draft("policy.denied", data))
         stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
         if not stray:
             return

@@ -25,6 +25,7 @@ from .scope import Scope
 from .search import search_tools
 
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
+READ_ONLY = frozenset({"Read", "Glob", "Grep"})
 _TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class Toolbox:
     def definitions(self) -> list[ToolDefinition]:
         """What the model is told, in the order the tools were given."""
         return [tool.definition for tool in self._offered.values()]
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether calls of this tool change nothing and may run side by side."""
+        return name in READ_ONLY and name in self._offered
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Check and run one call. Refusals and failures come back as error results with what to do next."""

@@ -154,6 +154,16 @@ class Hub:
         """The best common ancestor of two commits; "" if they have none."""
         return (await self.desk.git("merge-base", a, b, ok=(0, 1))).text
 
+    async def log(self, base: str, tip: str) -> list[str]:
+        """The commits from ``base`` to ``tip`` as ``abbreviated-id summary``, newest first."""
+        return (await self.desk.git("log", "--format=%h %s", f"{base}..{tip}", "--")).text.splitlines()
+
+    async def trailers(self, commit: str) -> dict[str, str]:
+        """The trailers of a commit's message."""
+        told = await self.desk.git("log", "-1", "--format=%(trailers:only,unfold)", commit, "--")
+        pairs = (line.partition(": ") for line in told.text.splitlines())
+        return {key: value.strip() for key, colon, value in pairs if colon}
+
     # -- merging
 
     async def integration(self) -> str:
