@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 from tests.support.journals import write_journal
 
+from swarm_core.journal.process import process_start
 from swarm_core.journal.projections import prepare
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RepoLayout
@@ -117,13 +119,19 @@ class Recorder:
 
 
 def record_run(root: Path, until: str = "backend gate") -> list[Event]:
-    """Write the run into ``root`` up to a moment: ``planned``, ``backend gate`` or ``landed``."""
+    """Write the run into ``root`` up to a moment: the names are those that ``_story`` yields.
+
+    This process passes for the engine.
+    """
     layout = RepoLayout(root)
     prepare(layout)
     recorder = Recorder(layout)
     for moment in _story(recorder):
         if moment == until:
             break
+    pid = os.getpid()
+    pulse = {"pid": pid, "start": process_start(pid), "version": "0.1.0", "message": "ready"}
+    layout.engine_file.write_text(json.dumps(pulse))
     return write_journal(layout.run(RUN).journal, RUN, recorder.drafts, recorder.stamps)
 
 

@@ -26,7 +26,7 @@ class Terminal:
             COMMAND[0],
             [*COMMAND[1:], *arguments],
             cwd=str(cwd),
-            env=environment(**more),
+            env=environment(COLUMNS=str(COLUMNS), LINES=str(ROWS), **more),
             dimensions=(ROWS, COLUMNS),
             timeout=WAIT_S,
         )

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     check(client.layout.root)
     spec = load(client.layout.config)
     wanted = {"offline": options.offline, "script": options.script, "speed": options.speed}
-    chosen = {key: value for key, value in wanted.items() if value not in (None, False)}
+    chosen = {key: value for key, value in wanted.items() if value is not None and value is not False}
     if not (options.offline or options.script):
         require_credentials(spec)
     run_id = start(client, options.goal, chosen)

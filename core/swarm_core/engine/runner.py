@@ -7,6 +7,7 @@ view never holds what the disk does not.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -107,7 +108,6 @@ class Runner:
         finally:
             projecting.cancel()
             await self.stop()
-            await self._write_projections()
 
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
@@ -163,6 +163,11 @@ class Runner:
         except IllegalTransition:
             return False
         return True
+
+    async def leave(self) -> None:
+        """Record that no engine works on the run any more, and bring the projections up to that."""
+        await self.record(Draft("engine.released", {"pid": os.getpid()}))
+        await self._write_projections()
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""

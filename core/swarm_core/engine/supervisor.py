@@ -156,9 +156,9 @@ class Supervisor:
     async def _carry_out(self, runner: Runner) -> None:
         try:
             await runner.drive()
-            await runner.record(Draft("engine.released", {"pid": os.getpid()}))
+            await runner.leave()
         except asyncio.CancelledError:
-            await runner.record(Draft("engine.released", {"pid": os.getpid()}))
+            await runner.leave()
             raise
         except JournalPoisoned as error:
             self._fatal = error

@@ -10,6 +10,7 @@ from swarm_core.vocabulary.view import RunView
 from swarm_tui import words
 from swarm_tui.widgets.line_pane import LinePane, Row
 
+WIDE = 56
 COLUMNS = ("pending", "ready", "running", "verifying", "merging", "blocked", "done", "failed")
 
 
@@ -46,16 +47,18 @@ class TaskBoard(LinePane):
     def row(self, index: int) -> Row:
         task = self.tasks[index]
         symbol, style = words.TASK.get(task.status, ("?", "muted"))
+        more = self._more(task)
         wide = self.content_size.width
-        title = max(12, wide - 52)
-        service = task.instance or task.assigned_to
+        figures = f" {more:>11} " if wide >= WIDE else ""
+        service = fit(clean_line(task.instance or task.assigned_to), 12 if wide >= WIDE else 9)
+        title = max(8, wide - 18 - len(service) - len(figures))
         return (
             (f" {symbol} ", style),
-            (f"{task.id:<9}", "strong"),
+            (f"{task.id.removeprefix('task_')} ", "strong"),
             (f"{fit(clean_line(task.title), title)} ", "plain"),
-            (f"{fit(clean_line(service), 12)} ", "muted"),
-            (f"{task.status:<10}", style),
-            (self._more(task), "muted"),
+            (f"{service} ", "muted"),
+            (f"{task.status:<9}", style),
+            (figures, "muted"),
         )
 
     def _more(self, task: Task) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate
@@ -32,7 +33,7 @@ class FileList(LinePane):
         figures = f" +{added} −{removed} "
         room = max(4, self.content_size.width - len(figures) - 1)
         shown = path if len(path) <= room else "…" + path[-(room - 1) :]
-        return ((f" {shown.ljust(room)}", "plain"), (f" +{added}", "added"), (f" −{removed} ", "removed"))
+        return ((f" {shown.ljust(room)}", "plain"), (f" +{added}", "good"), (f" −{removed} ", "bad"))
 
     def empty_text(self) -> str:
         return "No file was changed."
@@ -49,15 +50,16 @@ class DocumentScreen(RoomScreen):
 
     def compose(self) -> ComposeResult:
         yield Bar(id="head")
-        yield FileList(id="files")
-        yield Document(id="document")
+        with Horizontal():
+            yield FileList(id="files")
+            yield Document(id="document")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         gate = self.shown
         document, files = self.query_one(Document), self.query_one(FileList)
         document.show(self.client.document(self.store.run, gate))
-        files.files = _sizes(document)
+        files.files = document.sizes()
         files.border_title = f" {len(files.files)} files "
         files.forget()
         title = (f" {gate.id} ", "accent"), (clean_line(gate.title), "strong"), (f"  {gate.status}", "muted")
@@ -85,13 +87,3 @@ class DocumentScreen(RoomScreen):
 
     def action_back(self) -> None:
         self.app.pop_screen()
-
-
-def _sizes(document: Document) -> list[tuple[str, int, int]]:
-    """Each file with its added and removed lines."""
-    ends = [row for row, _ in document.files[1:]] + [document.row_count]
-    out = []
-    for (start, path), end in zip(document.files, ends, strict=True):
-        styles = [row[0][1] for row in document.rows[start:end] if row]
-        out.append((path, styles.count("added"), styles.count("removed")))
-    return out

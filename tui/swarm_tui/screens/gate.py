@@ -17,7 +17,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_tui import commands, words
-from swarm_tui.widgets.bars import Bar, KeyBar
+from swarm_tui.widgets.bars import Bar, Heading, KeyBar
 from swarm_tui.widgets.document import Document
 from swarm_tui.widgets.line_pane import Row
 
@@ -46,7 +46,7 @@ class GateScreen(RoomScreen):
         return self.store.view.gates[self.gate_id]
 
     def compose(self) -> ComposeResult:
-        yield Bar(id="head")
+        yield Heading(id="head")
         yield Document(id="document")
         yield Bar(id="said")
         yield Input(id="comment", placeholder="What shall change? Enter sends, Esc goes back", compact=True)
@@ -66,7 +66,7 @@ class GateScreen(RoomScreen):
             is_again = self._opened_seq > 0
             self._opened_seq = gate.opened_seq
             self._show_document(is_again)
-        self.query_one("#head", Bar).show(*self._head(gate))
+        self.query_one(Heading).show(*self._head(gate))
         self._judge_answer(gate)
 
     def _show_document(self, is_again: bool) -> None:
@@ -87,8 +87,8 @@ class GateScreen(RoomScreen):
         rows: list[Row] = [
             (
                 (f" {symbol} {gate.id} ", style),
+                (f"{gate.place} gate · {gate.status} · asked by {clean_line(asks or 'the engine')} · ", "muted"),
                 (clean_line(gate.title), "strong"),
-                (f"  {gate.place} gate · asked by {clean_line(asks or 'the engine')} · {gate.status}", "muted"),
             ),
             ((" " + clean_line(gate.summary), "plain"),),
         ]

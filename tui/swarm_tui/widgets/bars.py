@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.cells import cell_len
+from textual.geometry import Size
 
 from swarm_tui.commands import Command
 
 from .line_pane import LinePane, Row
+from .log_pane import wrapped
 
 
 class Bar(LinePane, can_focus=False):
@@ -26,9 +28,33 @@ class Bar(LinePane, can_focus=False):
         return self.rows[index]
 
     def show(self, *rows: Row) -> None:
-        if list(rows) != self.rows:
-            self.rows = list(rows)
-            self.forget()
+        if list(rows) == self.rows:
+            return
+        is_higher = len(rows) != len(self.rows)
+        self.rows = list(rows)
+        self.forget()
+        if is_higher:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, len(self.rows))
+
+
+class Heading(Bar):
+    """Rows that are wrapped where they are too long: a bar as high as what it has to say."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._source: tuple[Row, ...] = ()
+
+    def show(self, *rows: Row) -> None:
+        self._source = rows
+        width = self.size.width
+        super().show(*(part for row in rows for part in (wrapped(row, width) if width else [row])))
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.show(*self._source)
 
 
 class KeyBar(Bar):

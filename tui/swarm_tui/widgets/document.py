@@ -8,6 +8,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_tui import commands
 
 from .line_pane import LinePane, Row
+from .log_pane import wrapped
 
 _QUIET_HEADS = ("index ", "--- ", "+++ ")
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
@@ -62,14 +63,17 @@ def _prose(line: str) -> Row:
 
 
 class Document(LinePane):
-    """Shows one document; knows its files."""
+    """Shows one document; knows its files. Long lines are wrapped: nothing is out of sight at the right edge."""
 
     BINDINGS = commands.bindings("diff")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.lines: list[Row] = []
         self.rows: list[Row] = []
         self.files: list[tuple[int, str]] = []
+        self._file_lines: list[tuple[int, str]] = []
+        self._width = 0
 
     @property
     def row_count(self) -> int:
@@ -83,14 +87,34 @@ class Document(LinePane):
 
     def show(self, data: bytes) -> None:
         """Show a document from its beginning."""
-        self.rows, self.files = rows_of(data.decode("utf-8", "replace")) if data else ([], [])
+        self.lines, self._file_lines = rows_of(data.decode("utf-8", "replace")) if data else ([], [])
         self.top = 0
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        if self.content_size.width != self._width:
+            self._width = self.content_size.width
+            self._lay_out()
+        super().on_resize()
+
+    def _lay_out(self) -> None:
+        """Wrap the lines to the width; ``files`` then name rows."""
+        starts = dict(self._file_lines)
+        self.rows, self.files = [], []
+        for number, line in enumerate(self.lines):
+            if number in starts:
+                self.files.append((len(self.rows), starts[number]))
+            self.rows += wrapped(line, self._width) if self._width else [line]
         self.forget()
 
-    def file_in_sight(self) -> str:
-        """The path of the file at the top of the screen."""
-        paths = [path for row, path in self.files if row <= self.top + 1]
-        return paths[-1] if paths else ""
+    def sizes(self) -> list[tuple[str, int, int]]:
+        """Each file with its added and removed lines."""
+        ends = [line for line, _ in self._file_lines[1:]] + [len(self.lines)]
+        out = []
+        for (start, path), end in zip(self._file_lines, ends, strict=True):
+            styles = [line[0][1] for line in self.lines[start:end]]
+            out.append((path, styles.count("added"), styles.count("removed")))
+        return out
 
     def action_next_file(self) -> None:
         after = [row for row, _ in self.files if row > self.top]

@@ -33,6 +33,8 @@ STYLES = (
     "hunk",
     "file",
 )
+FILLING = frozenset({"added", "removed", "file"})
+"""Styles whose background goes on to the edge."""
 KEPT_STRIPS = 512
 
 
@@ -108,7 +110,7 @@ class LinePane(Widget, can_focus=True):
         return strip
 
     def _strip(self, row: Row, width: int, *, is_chosen: bool) -> Strip:
-        base = self._style("cursor" if is_chosen else "plain")
+        base = self._style("cursor" if is_chosen else row[-1][1] if row and row[-1][1] in FILLING else "plain")
         segments = []
         for text, name in row:
             style = self._style(name)

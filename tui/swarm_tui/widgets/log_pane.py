@@ -1,8 +1,11 @@
-"""A log that follows its end: a bounded ring of lines, painted from the tail."""
+"""A log that follows its end: a bounded ring of lines, wrapped to the pane's width and painted from the tail."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
+
+from rich.cells import cell_len, chop_cells
 
 from .line_pane import LinePane, Row
 
@@ -10,13 +13,15 @@ KEPT_LINES = 5_000
 
 
 class LogPane(LinePane):
-    """Holds at most ``KEPT_LINES`` rows. ``is_following`` sticks to the end until the operator scrolls up."""
+    """Holds about ``KEPT_LINES`` lines. ``is_following`` sticks to the end until the operator scrolls up."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self.lines: list[Row] = []
         self.rows: list[Row] = []
         self.is_following = True
         self.unseen = 0
+        self._width = 0
 
     @property
     def row_count(self) -> int:
@@ -25,30 +30,45 @@ class LogPane(LinePane):
     def row(self, index: int) -> Row:
         return self.rows[index]
 
-    def extend(self, rows: Iterable[Row]) -> None:
-        """Add rows at the end; the oldest go when the ring is full."""
-        before = len(self.rows)
-        self.rows.extend(rows)
-        added = len(self.rows) - before
-        if not added:
+    def extend(self, lines: Iterable[Row]) -> None:
+        """Add lines at the end; the oldest go when there are too many."""
+        before = len(self.lines)
+        self.lines.extend(lines)
+        fresh = self.lines[before:]
+        if not fresh:
             return
-        over = len(self.rows) - KEPT_LINES
-        if over > KEPT_LINES // 8:  # amortised: not at every line
-            del self.rows[:over]
-            self.top = max(0, self.top - over)
-            self._strips.clear()
+        if len(self.lines) > KEPT_LINES + KEPT_LINES // 8:  # amortised: not at every line
+            del self.lines[:-KEPT_LINES]
+            self._wrap_all()
+        elif self._width:
+            for line in fresh:
+                self.rows += wrapped(line, self._width)
         if self.is_following:
             self.top = self.last_top
         else:
-            self.unseen += added
+            self.unseen += len(fresh)
         self.news()
         if self.is_on_screen:
             self.refresh()
 
     def news(self) -> None:
-        """Something was added; subclasses tell it in their title."""
+        """Something was added or seen; subclasses tell it in their title."""
+
+    def _wrap_all(self) -> None:
+        """Wrap every line anew; a reader who scrolled up keeps the distance to the end."""
+        back = len(self.rows) - self.top
+        was_empty = not self.rows
+        self.rows = [row for line in self.lines for row in wrapped(line, self._width)] if self._width else []
+        if self.is_following:
+            self.top = self.last_top
+        elif not was_empty:
+            self.top = max(0, len(self.rows) - back)
+        self._strips.clear()
 
     def on_resize(self) -> None:
+        if self.content_size.width != self._width:
+            self._width = self.content_size.width
+            self._wrap_all()
         if self.is_following:
             self.top = self.last_top
         super().on_resize()
@@ -67,3 +87,18 @@ class LogPane(LinePane):
             self.unseen = 0
         self.news()
         self.refresh()
+
+
+def wrapped(line: Row, width: int) -> list[Row]:
+    """``line`` as rows of at most ``width`` cells; what follows the first piece keeps its indentation."""
+    *heads, (text, style) = line
+    indent = sum(cell_len(head) for head, _ in heads)
+    room = max(8, width - indent)
+    if cell_len(text) <= room:
+        return [line]
+    if text.isascii():
+        parts = textwrap.wrap(text, room, drop_whitespace=False, break_on_hyphens=False) or [""]
+    else:
+        parts = chop_cells(text, room)
+    margin = (" " * indent, style)
+    return [(*heads, (parts[0], style)), *((margin, (part, style)) for part in parts[1:])]

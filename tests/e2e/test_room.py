@@ -1,0 +1,111 @@
+"""An operator at a real terminal: keys typed, screens read, a rejected gate that comes back, a landed branch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.cli import git, wait_until
+from tests.support.terminal import Terminal
+
+from swarm_core.client import SwarmClient
+from swarm_core.demo.repository import create
+from swarm_core.vocabulary.ids import ulid
+from swarm_core.vocabulary.inbox import InboxItem
+
+pytestmark = pytest.mark.timeout(240)
+GOAL = "Build EcoRoute"
+
+
+def stop(client: SwarmClient) -> None:
+    client.send(InboxItem(ulid(), "engine.stop"))
+    wait_until("the engine's end", lambda: not client.engine().is_alive)
+
+
+def decide(terminal: Terminal, client: SwarmClient, place: str, key: str, comment: str = "") -> None:
+    """Open the next gate, read it, decide, and wait for the engine's word; retries while the keys are still dead."""
+    run = client.runs()[-1]
+    gate = wait_until(
+        f"a {place} gate", lambda: next((g for g in client.view(run).open_gates if g.place == place), None)
+    )
+    terminal.wait_for("waiting for you")
+    terminal.press("n")
+    terminal.wait_for(gate.id, f"{place} gate")
+    for _ in range(200):
+        terminal.press(key)
+        terminal.read(0.05)
+        if comment and "What shall change" in terminal.text:
+            break
+        if not comment and f"{'approve' if key == 'a' else 'reject'}:" in terminal.text:
+            break
+    if comment:
+        terminal.type(comment)
+        terminal.press("enter")
+    terminal.wait_for("accepted #")
+    terminal.press("esc")
+    terminal.wait_for("Tasks")
+
+
+def test_an_operator_rejects_approves_and_lands_by_keyboard(tmp_path: Path) -> None:
+    root = create(tmp_path / "ecoroute")
+    client = SwarmClient(root)
+    before = git(root, "rev-parse", "main")
+    terminal = Terminal(["run", GOAL, "--speed", "0"], root)
+    terminal.wait_for("architect-1", "Gates")
+    decide(terminal, client, "plan", "a")
+    terminal.wait_for("database-1")
+    terminal.press("b", "]")  # to an agent's pane, and read what it did
+    terminal.wait_for("▸")
+    decide(terminal, client, "merge", "a")
+    run = client.runs()[-1]
+    decide(terminal, client, "merge", "x", "Tokens must expire after 15 minutes, not 60")
+    backend = "task_002"
+    wait_until("the task's second round", lambda: client.view(run).tasks[backend].iteration == 2)
+    decide(terminal, client, "merge", "a")
+    decide(terminal, client, "merge", "a")
+    decide(terminal, client, "merge", "a")
+    assert git(root, "rev-parse", "main") == before
+    decide(terminal, client, "landing", "a")
+    terminal.wait_for("landed")
+    terminal.press("q")
+    assert terminal.wait_for_end() == 0
+
+    assert git(root, "rev-parse", "main") != before
+    assert "TOKEN_MINUTES = 15" in (root / "backend" / "auth.py").read_text()
+    assert client.view(run).tasks[backend].notes == ("Tokens must expire after 15 minutes, not 60",)
+    stop(client)
+
+
+def test_a_closed_terminal_stops_nothing_and_attach_comes_back(tmp_path: Path) -> None:
+    root = create(tmp_path / "ecoroute")
+    client = SwarmClient(root)
+    first = Terminal(["run", GOAL, "--speed", "0"], root)
+    first.wait_for("architect-1", "Gates")
+    decide(first, client, "plan", "a")
+    first.hang_up()
+    run = client.runs()[-1]
+    pid = client.engine().pid
+    wait_until("work going on without a terminal", lambda: client.view(run).open_gates)
+
+    again = Terminal(["attach"], root)
+    again.wait_for("waiting for you", "database-1")
+    assert client.engine().pid == pid
+    decide(again, client, "merge", "a")
+    again.press("q")
+    assert again.wait_for_end() == 0
+    assert client.engine().is_alive
+    stop(client)
+
+
+def test_nothing_an_agent_wrote_reaches_the_terminal_as_a_control_sequence(tmp_path: Path) -> None:
+    """The goal itself tries: it is shown in the header, the board and the plan gate."""
+    root = create(tmp_path / "ecoroute")
+    client = SwarmClient(root)
+    terminal = Terminal(["run", "evil \x1b]0;PWNED\x07 [@click=app.leave]goal[/]", "--speed", "0"], root)
+    terminal.wait_for("evil", "Gates")
+    decide(terminal, client, "plan", "a")
+    terminal.press("q")
+    terminal.wait_for_end()
+
+    assert b"\x1b]0;PWNED" not in terminal.raw
+    stop(client)
