@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,4 +198,6 @@ class SwarmClient:
                 f"{self.layout.control} cannot be used: {error.strerror}",
                 hint="make the repository writable and check free space",
             ) from error
+        # The engine outlives this object; somebody has to take note of its end all the same, or it stays a zombie.
+        threading.Thread(target=process.wait, name="engine", daemon=True).start()
         return process, output
