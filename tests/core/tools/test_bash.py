@@ -57,7 +57,8 @@ async def test_no_credential_of_the_environment_is_visible(room: Bench, monkeypa
 async def test_the_environment_of_the_engine_and_of_others_is_out_of_reach(room: Bench) -> None:
     keeper = await asyncio.create_subprocess_exec("sleep", "60", env={"KEY": "canary-9d2e", "PATH": os.environ["PATH"]})
     try:
-        assert b"canary-9d2e" in Path(f"/proc/{keeper.pid}/environ").read_bytes()
+        # A process that has just been started shows no environment for a moment.
+        await until(lambda: b"canary-9d2e" in Path(f"/proc/{keeper.pid}/environ").read_bytes())
         result = await room.bash(
             f"cat /proc/{keeper.pid}/environ /proc/$PPID/environ /proc/{keeper.pid}/mem | tr '\\0' ' '"
         )

@@ -112,6 +112,9 @@ def test_entries_that_name_tools_are_no_commands() -> None:
         "bash <<'E'\ngit commit\nE",
         "bash -s <<< 'git commit'",
         "git-commit -a",
+        'echo "$\'"; git commit; echo "\'"',
+        'echo "$"; git commit; echo "$"',
+        "echo \\'; git commit; echo \\'",
         "cat <<'E'\nE\ngit commit",
         "echo '#' ; git commit # comment",
     ],
@@ -326,9 +329,9 @@ def test_the_refusal_of_tmp_names_the_directory_to_use_instead(room: Bench) -> N
 TOKENS = re.split(
     "§",
     "git commit§git commit§ § § §\n§;§&&§(§)§{ § }§$(§)§`§'§\"§\\§$§${§}§X§#§<<E§<<'E'§\nE\n§<<<§[[§]]§((§))§$((§*§~"
-    "§|§||§case X in§esac§X)§;;§for X in§for X§do§done§if§then§fi§eval§sh -c§bash -c§env§xargs§echo§cat§X=§X=git§$X§&§|&"
-    "§${X:-§$'§\\'§\\\"§$\"§!§=§<(§>(§>§f§2>§&>§function§X()§time§time command§timeout 1§-c§{git,commit}§\t§\\\n"
-    '§E§eval --§set --§"$@"§$*§trap§EXIT§exec§coproc§alias g=git§g§$[§env -S',
+    "§|§||§case X in§esac§X)§;;§for X in§for X§do§done§if§then§fi§eval§sh -c§bash -c§env§xargs§echo§cat§X=§X=git§$X"
+    "§&§|&§${X:-§$'§\\'§\\\"§$\"§!§=§<(§>(§>§f§2>§&>§function§X()§time§time command§timeout 1§-c"
+    '§{git,commit}§\t§\\\n§E§eval --§set --§"$@"§$*§trap§EXIT§exec§coproc§alias g=git§g§$[§env -S',
 )
 
 
