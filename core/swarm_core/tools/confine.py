@@ -1,7 +1,8 @@
 """Write confinement of child processes with Landlock (Linux 5.13 and later), called through ctypes.
 
-Inside, writing, creating, renaming and removing work only below the given directories, TCP connections and signals to
-processes outside are refused (where the kernel's ABI can), and nobody gains privileges by running a program.
+Inside, writing, creating, renaming and removing work only below the given directories. TCP connections and signals to
+processes outside are refused (where the kernel's ABI can), other processes' memory and environment cannot be read,
+and nobody gains privileges by running a program.
 Reading is not limited, nor are UDP, path-named UNIX sockets and changes of mode or owner: Landlock cannot tell them.
 A ``.git`` entry inside a wholly writable tree cannot be protected either; the engine never trusts that entry.
 
@@ -25,7 +26,12 @@ from typing import Any, Literal, Self
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
 _RULE_PATH_BENEATH = 1
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+# What a root engine (a container, say) does not hand down: with CAP_PERFMON or CAP_SYS_PTRACE a child reads the keys in
+# the environment of any process in /proc, the others reach around the file system. capability(7) has the numbers:
+# DAC_READ_SEARCH LINUX_IMMUTABLE NET_ADMIN NET_RAW SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_ADMIN SYS_BOOT
+# SYS_TIME MKNOD SYSLOG PERFMON BPF CHECKPOINT_RESTORE
+_CAPABILITIES = (2, 9, 12, 13, 16, 17, 18, 19, 21, 22, 25, 27, 34, 38, 39, 40)
 
 _WRITE_FILE, _REFER, _TRUNCATE = 1 << 1, 1 << 13, 1 << 14
 _REMOVE_DIR, _REMOVE_FILE = 1 << 4, 1 << 5
@@ -115,7 +121,7 @@ class Jail:
     def in_child(self) -> Callable[[], None] | None:
         """What the child runs before exec: die with the parent's thread, give up privileges, confine itself.
 
-        Everything is looked up here, in the parent; the child makes four system calls.
+        Everything is looked up here, in the parent; the child only makes system calls.
         """
         if sys.platform != "linux":
             return None
@@ -128,11 +134,14 @@ class Jail:
             ctypes.c_uint(0),
         )
         confined = self._ruleset >= 0
+        dropped = [ctypes.c_ulong(number) for number in _CAPABILITIES] if os.geteuid() == 0 else []
 
         def apply() -> None:
             prctl(_PR_SET_PDEATHSIG, kill, zero, zero, zero)
             if os.getppid() != parent:
                 os._exit(1)
+            for capability in dropped:
+                prctl(_PR_CAPBSET_DROP, capability, zero, zero, zero)
             if confined and (
                 prctl(_PR_SET_NO_NEW_PRIVS, one, zero, zero, zero) or syscall(restrict, ruleset, unsigned_zero)
             ):

@@ -64,12 +64,14 @@ def check_command(
 
 
 def begins_with(words: Words, prefix: Sequence[str], *, is_first: bool = True) -> bool:
-    """Whether the words may begin with ``prefix``, whatever options stand between; a hole may be anything."""
+    """Whether the words may begin with ``prefix``, options between skipped; a hole may be any words."""
     if not prefix:
         return True
     if not words:
         return False
     word, rest = words[0], words[1:]
+    if not is_first and word.splits:
+        return True
     name = (word.name or "").casefold() if is_first else word.text
     if (name == prefix[0].casefold() if is_first else (not word.is_static or word.text == prefix[0])) and begins_with(
         rest, prefix[1:], is_first=False
