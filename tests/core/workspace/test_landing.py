@@ -342,20 +342,16 @@ async def test_the_operators_hooks_and_monitor_never_run(tmp_path: Path) -> None
     assert (repo / ".git/refs/heads/main").read_text().strip() == done
 
 
-async def test_what_an_agent_configured_in_the_hub_is_not_read_when_fetching(tmp_path: Path) -> None:
+async def test_what_an_agent_configured_in_the_hub_does_not_stop_landing(tmp_path: Path) -> None:
     repo = repos.small(tmp_path / "r")
     hub = await landings.ready(repo)
-    mark = tmp_path / "ran"
-    tree = hub.layout.trees / "backend-1"
-    for key in ("uploadpack.packObjectsHook", "core.alternateRefsCommand", "core.fsmonitor", "core.sshCommand"):
-        repos.git(tree, "config", key, f"touch {mark};")
+    attempt = await try_land(hub)
+    repos.git(hub.layout.trees / "backend-1", "config", "transfer.hideRefs", "refs/swarm")
 
-    await landings.landed(hub)
-
-    assert not mark.exists()
+    assert await landings.landed(hub, attempt) == repos.git(repo, "rev-parse", "main")
 
 
-async def test_an_index_without_a_file_keeps_its_mode(tmp_path: Path) -> None:
+async def test_the_index_keeps_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     repo = repos.small(tmp_path / "r")
     hub = await landings.ready(repo)
     (repo / ".git/index").chmod(0o664)

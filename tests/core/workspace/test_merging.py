@@ -152,17 +152,11 @@ async def test_trying_touches_no_ref_and_no_tree(tmp_path: Path) -> None:
 async def test_a_merge_driver_an_agent_planted_never_runs(tmp_path: Path) -> None:
     hub = await opened(tmp_path)
     mark = tmp_path / "ran"
-    tree = await hub.add_tree("a-1")
-    repos.write(tree.path, ".gitattributes", "* merge=evil\n")
-    repos.git(tree.path, "config", "merge.evil.driver", f"touch {mark}")
-    await merge(hub, (await commit(hub, "a-1")).oid)
-    one = await hub.add_tree("b-1")
-    two = await hub.add_tree("c-1")
-    repos.write(one.path, "README.md", "A\n")
-    repos.write(two.path, "README.md", "B\n")
-    repos.git(tree.path, "config", "merge.evil.driver", f"touch {mark}")
+    one, two = await change(hub, "a-1", "README.md", "A\n"), await change(hub, "b-1", "README.md", "B\n")
+    repos.git(hub.layout.trees / "a-1", "config", "merge.evil.driver", f"touch {mark}")
+    repos.write(hub.layout.hub, "info/attributes", "* merge=evil\n")
 
-    tried = await hub.try_merge((await commit(hub, "b-1")).oid, (await commit(hub, "c-1")).oid)
+    tried = await hub.try_merge(one, two)
 
     assert not tried.is_clean
     assert not mark.exists()

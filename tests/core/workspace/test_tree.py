@@ -261,7 +261,8 @@ async def test_a_submodule_is_left_alone_and_its_configuration_never_read(tmp_pa
     repos.git(tree.path / "sub", "init", "-q")
     repos.write(tree.path, "sub/x", "x")
     repos.commit_all(tree.path / "sub", "Inside")
-    repos.git(tree.path / "sub", "config", "core.fsmonitor", str(program))
+    repos.git(tree.path / "sub", "config", "filter.evil.clean", str(program))
+    repos.write(tree.path, "sub/.gitattributes", "* filter=evil\n")
     repos.write(tree.path, "sub/x", "y")
     repos.write(tree.path, "new", "")
 
