@@ -154,10 +154,13 @@ class Checkout:
 
     async def _copy_index(self) -> None:
         index = await self.index_file()
-        for leftover in (self._scratch, self._scratch.with_name(self._scratch.name + ".lock")):
-            leftover.unlink(missing_ok=True)
+        self.drop_copy()
         if index.exists():
             shutil.copy2(index, self._scratch)  # with its time: git judges by it which files it must read again
+
+    def drop_copy(self) -> None:
+        for leftover in (self._scratch, self._scratch.with_name(self._scratch.name + ".lock")):
+            leftover.unlink(missing_ok=True)
 
     async def _index_git(self, *args: str, input: bytes | None = None, ok: tuple[int, ...] = (0,)) -> Output:
         env = {"GIT_INDEX_FILE": str(self._scratch)}
@@ -169,18 +172,13 @@ class Checkout:
         """Take the operator's ``index.lock``, or the one a crashed landing left. Raises WorkspaceError if it is his."""
         lock = await self._lock_file()
         try:
-            descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            _appear(lock)
         except FileExistsError:
-            if lock.read_bytes() == _MARK:
-                return
-            raise WorkspaceError(
-                f"a git command is at work in {self.root} ({lock} exists)",
-                hint="land again when it is done; if none is running, remove that file first",
-            ) from None
-        try:
-            os.write(descriptor, _MARK)
-        finally:
-            os.close(descriptor)
+            if lock.read_bytes() != _MARK:
+                raise WorkspaceError(
+                    f"a git command is at work in {self.root} ({lock} exists)",
+                    hint="land again when it is done; if none is running, remove that file first",
+                ) from None
 
     async def unlock(self) -> None:
         lock = await self._lock_file()
@@ -216,7 +214,6 @@ class Checkout:
         shutil.copy2(self._scratch, new)
         new.chmod(stat.S_IMODE(index.stat().st_mode) if index.exists() else 0o644)
         new.replace(index)
-        self._scratch.unlink(missing_ok=True)
 
     async def is_published(self, old: str, new: str) -> bool:
         """Does the operator's index already have ``new`` wherever ``old`` and ``new`` differ?"""
@@ -287,3 +284,18 @@ class Checkout:
             return False
         whole = await self.desk.user("cat-file", "--filters", f"--path={entry.path}", entry.new)
         return whole.stdout.startswith(place.read_bytes())
+
+
+def _appear(lock: Path) -> None:
+    """Create ``lock`` with the mark in it, so that a crash cannot leave one that nobody owns."""
+    marked = lock.with_name("index.swarm-tui.lock")
+    marked.write_bytes(_MARK)
+    try:
+        lock.hardlink_to(marked)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        with open(lock, "xb") as file:
+            file.write(_MARK)
+    finally:
+        marked.unlink()

@@ -97,6 +97,7 @@ async def _try_land(hub: Hub) -> LandTry:
     dirty = []
     if commit is not None and branch and await checkout.has_checked_out(branch):
         dirty = await checkout.in_the_way(user_tip, commit)
+        checkout.drop_copy()
     begin = user_tip if commit else await hub.merge_base(user_tip, integration) or hub.base
     diff = await hub.diff(begin, commit or integration)
     return LandTry(
@@ -161,7 +162,7 @@ class Landing:
             try:
                 await self.checkout.prepare(self.plan.old, self.plan.new)
             except WorkspaceError:
-                await self.checkout.unlock()
+                await self.forget()
                 raise
         files.write_json(_marker(self.hub), asdict(self.plan))
 
@@ -216,6 +217,7 @@ class Landing:
         await self.finish()
 
     async def forget(self) -> None:
+        self.checkout.drop_copy()
         await self.checkout.unlock()
         _marker(self.hub).unlink(missing_ok=True)
 

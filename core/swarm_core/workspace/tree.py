@@ -191,9 +191,8 @@ class AgentTree:
                 files.remove_empty_parents(self.path, path)
         await self.desk.git("read-tree", "--reset", "-u", stand.tree, tree=self.path, index=scratch)
         await self._mirror(stand.tip, "move")
-        settled = replace(stand, is_settled=True)
-        self._record(settled)
-        self.registration.refresh(self._adopt(scratch, settled))
+        self.registration.refresh(self._adopt(scratch, stand))
+        self._record(settled := replace(stand, is_settled=True))
         return settled
 
     async def _snapshot(self, stand: Stand) -> str | None:
@@ -274,8 +273,9 @@ class AgentTree:
             parents = [stand.tip, stand.onto] if stand.onto else [stand.tip]
             oid = await self.desk.commit(tree, parents, text, author)
             await self._mirror(oid, "commit")
-            self._record(after := Stand(oid, tree))
+            after = Stand(oid, tree)
             self.registration.refresh(self._adopt(scratch, after))
+            self._record(after)  # last: before it, the same commit is made again
             stat, paths = await self.desk.numstat(parents[-1], oid)
             missing = set(await self._untracked(self._home / f"index-{tree}")).intersection(wanted)
             skipped += [Skipped(path, "git refuses the name") for path in sorted(missing)]

@@ -165,6 +165,18 @@ async def test_removing_keeps_everything_that_no_commit_holds(tmp_path: Path) ->
     assert not tree.path.exists()
 
 
+async def test_a_commit_of_the_agents_own_is_kept_even_if_its_files_are_gone(tmp_path: Path) -> None:
+    hub = await opened(tmp_path)
+    tree = await hub.add_tree("backend-1")
+    idea = repos.write(tree.path, "idea.txt", "an idea\n")
+    stray = repos.commit_all(tree.path, "An idea")
+    idea.unlink()
+
+    await hub.reset_tree("backend-1", hub.base)
+
+    assert stray in repos.git(hub.layout.hub, "rev-list", "refs/swarm/snap/backend-1").split()
+
+
 async def test_a_second_snapshot_keeps_the_first_reachable(tmp_path: Path) -> None:
     hub = await opened(tmp_path)
     for content in ("one", "two"):
