@@ -14,8 +14,6 @@ from types import TracebackType
 from typing import Any
 
 Sse = Sequence[Mapping[str, Any]]
-
-
 Request = Mapping[str, Any]
 
 
