@@ -19,7 +19,9 @@ class Minimal(App):
         yield Footer()
 Minimal().run()
 """
-ROOM = "import sys; from swarm_tui.__main__ import open_room; from pathlib import Path; open_room(Path(sys.argv[1]), None)"
+ROOM = (
+    "import sys; from swarm_tui.__main__ import open_room; from pathlib import Path; open_room(Path(sys.argv[1]), None)"
+)
 
 
 def main() -> None:

@@ -65,5 +65,3 @@ def report(claim: str, ours: Sequence[float], peer: Sequence[float], unit: str, 
 
 def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
-
-

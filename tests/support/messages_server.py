@@ -1,6 +1,6 @@
 """A server on loopback that speaks the Messages API: real sockets, server-sent events, and every way to go wrong.
 
-Each request takes the next answer of a list; requests are kept as they came.
+Each request takes the next answer of a list, or what a function makes of the request; requests are kept as they came.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 Sse = Sequence[Mapping[str, Any]]
+Request = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,11 @@ def sse(event: Mapping[str, Any]) -> bytes:
 class MessagesServer:
     """Use as an async context manager; ``base_url`` is for the client."""
 
-    def __init__(self, answers: Iterable[Answer] = ()) -> None:
+    def __init__(
+        self, answers: Iterable[Answer] = (), *, decide: Callable[[Request], Awaitable[Answer]] | None = None
+    ) -> None:
         self.answers = list(answers)
+        self.decide = decide
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.asked = asyncio.Event()
@@ -142,7 +146,7 @@ class MessagesServer:
         self.headers.append(headers)
         self.requests.append(json.loads(await reader.readexactly(int(headers.get("content-length", "0")))))
         self.asked.set()
-        answer = self.answers.pop(0)
+        answer = self.answers.pop(0) if self.decide is None else await self.decide(self.requests[-1])
         if answer.status != 200:
             body = json.dumps(answer.body).encode()
             _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})

@@ -86,7 +86,12 @@ class Inbox:
             verdict = Verdict(False, str(error))
         except FileNotFoundError:
             return
-        await asyncio.to_thread(self._archive, path, raw, verdict)
+        archiving = asyncio.create_task(asyncio.to_thread(self._archive, path, raw, verdict))
+        try:
+            await asyncio.shield(archiving)
+        except asyncio.CancelledError:  # a request to stop must not be there for the next engine to find
+            await archiving
+            raise
 
     def _archive(self, path: Path, raw: bytes, verdict: Verdict) -> None:
         answer = {

@@ -43,7 +43,7 @@ class ServiceSpec:
 
     @property
     def writes(self) -> bool:
-        return self.access_level == "scoped" and not self.is_architect
+        return self.access_level != "global_read" and not self.is_architect
 
 
 @dataclass(frozen=True, slots=True)
