@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import python, report, time_to_paint
-from tests.support.recorded import record_run
+from tests.support.recorded import RUN, record_run
 
 RUNS = 7
 MINIMAL = """
@@ -19,9 +19,12 @@ class Minimal(App):
         yield Footer()
 Minimal().run()
 """
-ROOM = (
-    "import sys; from swarm_tui.__main__ import open_room; from pathlib import Path; open_room(Path(sys.argv[1]), None)"
-)
+ROOM = """
+import sys
+from pathlib import Path
+from swarm_tui.__main__ import open_room
+open_room(Path(sys.argv[1]), sys.argv[2])
+"""
 
 
 def main() -> None:
@@ -29,10 +32,10 @@ def main() -> None:
         root = Path(directory)
         (root / ".git").mkdir()
         record_run(root)
-        room, minimal = python("-c", ROOM, str(root)), python("-c", MINIMAL)
+        room, minimal = python("-c", ROOM, str(root), RUN), python("-c", MINIMAL)
         ours, peer = [], []
         for number in range(RUNS + 1):
-            pair = time_to_paint(room, b"task_001", root), time_to_paint(minimal, b"PAINTED", root)
+            pair = time_to_paint(room, b"Implement", root), time_to_paint(minimal, b"PAINTED", root)
             if number:  # the first pair warms the file cache
                 ours.append(pair[0])
                 peer.append(pair[1])

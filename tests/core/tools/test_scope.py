@@ -104,7 +104,6 @@ def test_what_is_no_path_is_an_error_of_the_call(room: Bench, path: str) -> None
     "service",
     [
         ServiceSpec("backend", access_level="global_read", directories=("/",)),
-        ServiceSpec("backend", access_level="none", directories=("backend",)),
         ServiceSpec("architect", directories=("/",)),
     ],
 )
@@ -115,6 +114,15 @@ def test_a_service_that_does_not_write_writes_nothing(room: Bench, service: Serv
     assert refused.value.rule == "access_level"
     assert not scope.allows_write("backend/app.py")
     assert scope.writable == ()
+
+
+def test_a_service_without_access_reads_and_writes_its_own_directories_only(room: Bench) -> None:
+    scope = Scope(room.tree, ServiceSpec("backend", access_level="none", directories=("backend",)))
+
+    assert scope.check_write("backend/app.py") == room.tree / "backend" / "app.py"
+    for act in (scope.check_read, scope.check_write):
+        with pytest.raises(PermissionDenied):
+            act("README.md")
 
 
 def test_access_level_none_reads_its_directories_only(room: Bench) -> None:
