@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_RESULT_CHARS = 40_000
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
-_SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url")
+_SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url", "message")
 
 Tell = Callable[..., Awaitable[None]]
 

@@ -47,7 +47,8 @@ class AgentPane(LogPane):
     def news(self) -> None:
         instance, task = self.instance, self.work
         symbol, _ = words.INSTANCE.get(instance.status, ("?", "muted"))
-        what = f" · {instance.task} {task.title}" if task else ""
+        state = "" if task is None or task.status == "running" else f"{task.status}: "
+        what = f" · {task.id} {state}{task.title}" if task else ""
         why = f" ({instance.reason})" if instance.reason and instance.status in ("waiting", "failed") else ""
         number = f"{self.number} " if self.number < 10 else ""
         title = f" {number}{instance.id} {symbol} {instance.status}{why}{what} "

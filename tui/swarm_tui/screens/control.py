@@ -58,7 +58,7 @@ class ControlScreen(RoomScreen):
             if pane is None:
                 pane = AgentPane(number, instance, self.client, self.store.run)
                 self.query_one("#agents", Grid).mount(pane)
-            pane.tell(instance, view.tasks.get(instance.task))
+            pane.tell(instance, view.tasks.get(instance.task) or self._unfinished_task_of(instance.id))
         self._arrange()
         self.query_one(TaskBoard).tell(view)
         self.query_one(GateQueue).tell(view)
@@ -186,6 +186,11 @@ class ControlScreen(RoomScreen):
             self.room.open_gate(gate.id)
         else:
             self.room.open_document(gate)
+
+    def _unfinished_task_of(self, instance: str) -> Task | None:
+        """What an idle instance handed in and still waits for."""
+        tasks = self.store.view.tasks.values()
+        return next((t for t in tasks if t.instance == instance and t.status not in ("done", "cancelled")), None)
 
     def _last_task_of(self, instance: str) -> Task | None:
         done = [task for task in self.store.view.tasks.values() if task.instance == instance]

@@ -87,10 +87,10 @@ class GateScreen(RoomScreen):
         rows: list[Row] = [
             (
                 (f" {symbol} {gate.id} ", style),
-                (f"{gate.place} gate · {gate.status} · asked by {clean_line(asks or 'the engine')} · ", "muted"),
-                (clean_line(gate.title), "strong"),
+                (f"{gate.place} gate · {gate.status} · asked by {clean_line(asks or 'the engine')}", "muted"),
             ),
-            ((" " + clean_line(gate.summary), "plain"),),
+            ((" ", "plain"), (clean_line(gate.title), "strong")),
+            ((" ", "plain"), (clean_line(gate.summary), "plain")),
         ]
         if gate.checks:
             pieces: list[tuple[str, str]] = [(" checks ", "muted")]

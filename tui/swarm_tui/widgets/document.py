@@ -50,16 +50,16 @@ _CHANGE = {"+": "added", "-": "removed", "\\": "muted"}
 
 
 def _prose(line: str) -> Row:
-    words = line.strip()
-    if words.startswith("✓"):
-        return ((line, "good"),)
-    if words.startswith("✗"):
-        return ((line, "bad"),)
-    if set(words) == {"─"}:
-        return ((line, "muted"),)
-    if line and not line.startswith(" "):
-        return ((line, "strong"),)
-    return ((line, "plain"),)
+    """A line above the patch; its indentation is a piece of its own, so that wrapping keeps it."""
+    text = line.lstrip()
+    margin = (line[: len(line) - len(text)], "plain")
+    if text.startswith("✓"):
+        return (margin, (text, "good"))
+    if text.startswith("✗"):
+        return (margin, (text, "bad"))
+    if text and set(text) == {"─"}:
+        return (margin, (text, "muted"))
+    return (margin, (text, "plain" if margin[0] else "strong"))
 
 
 class Document(LinePane):
