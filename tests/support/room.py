@@ -117,11 +117,18 @@ async def settled(pilot: Pilot[None]) -> None:
     """Until the journal is read and what follows from it is painted."""
     room = pilot.app
     assert isinstance(room, ControlRoom)
-    await room.workers.wait_for_complete()
-    room.frame()
-    await pilot.pause()
-    room.frame()
-    await pilot.pause()
+    for _ in range(2):
+        await room.workers.wait_for_complete()
+        room.frame()
+        await _passed(room)
+        await pilot.pause()
+
+
+async def _passed(room: ControlRoom) -> None:
+    """Until the application took what was in its queue: a pause alone waits for the screen's."""
+    passed = asyncio.Event()
+    room.call_later(passed.set)
+    await passed.wait()
 
 
 def write_log(layout: RepoLayout, instance: str, *lines: tuple[str, str]) -> None:
