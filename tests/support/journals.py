@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from swarm_core.journal.lines import GENESIS, digest, encode
+from swarm_core.journal.lines import GENESIS, Chain, digest, encode
 from swarm_core.vocabulary.events import Draft, Event
 
 
@@ -22,6 +22,22 @@ def write_journal(
             event = Event(seq, stamp, run, draft.kind, draft.data, draft.actor, draft.task, draft.agent, draft.phase)
             line = encode(event, prev)
             prev = digest(line[:-1])
+            file.write(line)
+            events.append(event)
+    return events
+
+
+def extend_journal(path: Path, *drafts: Draft, ts: str = "2026-11-21T10:04:00.000Z") -> list[Event]:
+    """Append ``drafts`` to a journal that exists, as an engine that goes on does."""
+    chain = Chain(path)
+    *_, last = chain.take_all(path.read_bytes())
+    events = []
+    with open(path, "ab") as file:
+        for draft in drafts:
+            place = (chain.seq + 1, ts, last.run)
+            event = Event(*place, draft.kind, draft.data, draft.actor, draft.task, draft.agent, draft.phase)
+            line = encode(event, chain.prev)
+            chain.take(line[:-1])
             file.write(line)
             events.append(event)
     return events

@@ -123,13 +123,6 @@ class ControlRoom(App[None]):
 
         self.push_screen(GateScreen(gate))
 
-    def open_next_gate(self) -> None:
-        gate = self.store.next_gate() if self.store else None
-        if gate is None:
-            self.notify("No gate waits for you.", markup=False)
-        else:
-            self.open_gate(gate.id)
-
     def open_document(self, gate: Gate) -> None:
         from swarm_tui.screens.document import DocumentScreen
 
@@ -151,6 +144,13 @@ class ControlRoom(App[None]):
 
     # -- commands of every place
 
+    def action_next_gate(self) -> None:
+        gate = self.store.next_gate() if self.store else None
+        if gate is None:
+            self.notify("No gate waits for you.", markup=False)
+        else:
+            self.open_gate(gate.id)
+
     def action_help(self) -> None:
         from swarm_tui.screens.gate import GateScreen
         from swarm_tui.screens.help import HelpScreen
@@ -165,16 +165,19 @@ class ControlRoom(App[None]):
         path = self.save_screenshot()
         self.notify(f"Saved {path}", markup=False)
 
+    async def action_quit(self) -> None:
+        """Textual's own key for quitting; it comes first."""
+        self.action_leave()
+
     def action_leave(self) -> None:
         over = self.store is None or self.store.view.is_over
         self.exit(message=None if over else "The swarm goes on. swarm-tui attach opens the room again.")
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette offers what the registry has and the place allows."""
+        """The palette offers the commands whose keys hold where one is."""
+        holding = {active.binding.id: active.node for active in screen.active_bindings.values()}
         for command in commands.COMMANDS:
-            for owner in (screen.focused, screen, self):
-                action = getattr(owner, f"action_{command.id}", None)
-                if action is not None and command.id != "command_palette":
-                    title = f"{command.title} ({command.shown_key})"
-                    yield SystemCommand(title, command.help, action)
-                    break
+            node = holding.get(f"{command.scope}.{command.id}")
+            if node is not None and command.id != "command_palette":
+                title = f"{command.title} ({command.shown_key})"
+                yield SystemCommand(title, command.help, getattr(node, f"action_{command.id}"))

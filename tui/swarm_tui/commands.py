@@ -46,6 +46,11 @@ def show_key(key: str) -> str:
         "escape": "Esc",
         "enter": "Enter",
         "tab": "Tab",
+        "up": "↑",
+        "down": "↓",
+        "home": "Home",
+        "end": "End",
+        "f1": "F1",
     }
     if key.startswith("ctrl+"):
         return "^" + key.removeprefix("ctrl+")
@@ -62,7 +67,6 @@ COMMANDS = (
     Command("to_end", "list", ("G", "end"), "To the end", "The last line; a log follows again"),
     # the room
     Command("open", "room", ("enter",), "Open", "Open the gate or the task's document under the cursor", "open"),
-    Command("next_gate", "room", ("n",), "Next gate", "Open the next gate that waits for you", "next gate"),
     Command("focus_gates", "room", ("w",), "Gates", "Go to the gates that wait"),
     Command("focus_board", "room", ("b",), "Task board", "Go to the task board", "board"),
     Command("next_pane", "room", ("right_square_bracket",), "Next agent", "Go to the next agent's pane"),
@@ -74,12 +78,13 @@ COMMANDS = (
     # a gate
     Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
     Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),
-    Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "next gate"),
+    Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "gate"),
     Command("back", "gate", ("escape",), "Back", "Back to the room; nothing is decided", "back"),
     # a document
     Command("next_file", "diff", ("right_square_bracket",), "Next file", "Jump to the next file of the diff", "files"),
     Command("previous_file", "diff", ("left_square_bracket",), "Previous file", "Jump to the previous file"),
     # everywhere
+    Command("next_gate", "global", ("n",), "Next gate", "Open the next gate that waits for you", "gate"),
     Command("help", "global", ("question_mark", "f1"), "Help", "The keys, those that apply here first", "help"),
     Command("command_palette", "global", ("ctrl+p",), "Commands", "Find a command by name"),
     Command("toggle_theme", "global", ("t",), "Theme", "Dark or light"),

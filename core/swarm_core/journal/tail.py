@@ -15,6 +15,7 @@ from .lines import decode
 
 POLL_BYTES = 1 << 18
 LOG_START_BYTES = 64 << 10
+LOG_FAR_BYTES = 512 << 10
 
 
 class _Lines:
@@ -125,7 +126,10 @@ class LogLine:
 
 
 class LogReader:
-    """The log of one instance as it grows, beginning at most 64 KiB before its end."""
+    """The log of one instance as it grows, beginning at most 64 KiB before its end.
+
+    A reader that fell half a mebibyte behind goes on near the end and says so: it shows what is, not what was.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -133,9 +137,14 @@ class LogReader:
 
     def poll(self, max_bytes: int = POLL_BYTES) -> list[LogLine]:
         """Lines since the last look; a line that is not ours is shown as an error, never dropped."""
-        if self._lines.size() < self._lines.offset:
-            self._lines.restart()  # logs may be deleted at any time
-        return [_log_line(raw) for raw in self._lines.poll(max_bytes, LOG_START_BYTES) if raw]
+        lines, notes = self._lines, []
+        behind = lines.size() - lines.offset
+        if behind < 0:
+            lines.restart()  # logs may be deleted at any time
+        elif behind > LOG_FAR_BYTES:
+            lines.restart()
+            notes = [LogLine("", "note", f"about {(behind - LOG_START_BYTES) >> 10} KiB of the log are left out here")]
+        return notes + [_log_line(raw) for raw in lines.poll(max_bytes, LOG_START_BYTES) if raw]
 
     def has_news(self) -> bool:
         """Whether there is something to poll, for the price of one ``stat``."""

@@ -161,9 +161,6 @@ class ControlScreen(RoomScreen):
     def action_focus_board(self) -> None:
         self.query_one(TaskBoard).focus()
 
-    def action_next_gate(self) -> None:
-        self.room.open_next_gate()
-
     def action_open(self) -> None:
         queue = self.query_one(GateQueue)
         if queue.has_focus:
