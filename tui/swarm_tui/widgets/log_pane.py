@@ -37,12 +37,12 @@ class LogPane(LinePane):
         fresh = self.lines[before:]
         if not fresh:
             return
+        if self._width:
+            for line in fresh:
+                self.rows += wrapped(line, self._width)
         if len(self.lines) > KEPT_LINES + KEPT_LINES // 8:  # amortised: not at every line
             del self.lines[:-KEPT_LINES]
             self._wrap_all()
-        elif self._width:
-            for line in fresh:
-                self.rows += wrapped(line, self._width)
         if self.is_following:
             self.top = self.last_top
         else:
