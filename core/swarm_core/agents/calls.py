@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from swarm_core.tools.base import ToolResult
 from swarm_core.vocabulary.clean import clean_line
@@ -15,15 +15,27 @@ from .coordination import EndingTool, Outcome
 from .log import AgentLog
 from .transcript import Transcript
 
-if TYPE_CHECKING:
-    from .loop import Toolbox
-
 MAX_RESULT_CHARS = 40_000
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
 _SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url", "message")
 
 Tell = Callable[..., Awaitable[None]]
+
+
+class Toolbox(Protocol):
+    """The tools of one instance, behind the rules of its service."""
+
+    @property
+    def definitions(self) -> Sequence[ToolDefinition]: ...
+
+    def is_read_only(self, name: str) -> bool:
+        """Whether calls of this tool change nothing and may run side by side; False for a tool it does not have."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions."""
+        ...
 
 
 class ToolCalls:

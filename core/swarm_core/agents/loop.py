@@ -8,19 +8,18 @@ that had already handed off hands off the same thing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
-from swarm_core.tools.base import ToolDefinition, ToolResult
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
 
-from .calls import ToolCalls
+from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .log import AgentLog
 from .model import Model, ModelRequest, TextDelta, ThinkingDelta, Turn
@@ -31,21 +30,6 @@ from .transcript import Transcript
 MAX_NUDGES = 2
 SHOWN_WAIT_S = 1.0
 Report = Callable[[Draft], Awaitable[None]]
-
-
-class Toolbox(Protocol):
-    """The tools of one instance, behind the rules of its service."""
-
-    @property
-    def definitions(self) -> Sequence[ToolDefinition]: ...
-
-    def is_read_only(self, name: str) -> bool:
-        """Whether calls of this tool change nothing and may run side by side; False for a tool it does not have."""
-        ...
-
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
