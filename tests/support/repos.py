@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from swarm_core.vocabulary.layout import RepoLayout, RunLayout
@@ -50,10 +54,34 @@ def lines(name: str, count: int = 20) -> str:
 
 def small(path: Path) -> Path:
     """A repository with one commit: two packages, a program, a symbolic link, ignore rules."""
-    path.mkdir(parents=True)
-    git(path, "init", "-q")
+    return _copy(_small(), path)
+
+
+def dirty(path: Path) -> Path:
+    """About 300 files, a history of 12 commits, a second branch, and a checkout in the middle of somebody's work:
+    a stash, a staged, an unstaged and an untracked change."""
+    return _copy(_dirty(), path)
+
+
+def _copy(made: Path, path: Path) -> Path:
+    shutil.copytree(made, path, symlinks=True)
+    git(path, "update-index", "-q", "--refresh", check=False)
+    return path
+
+
+def _new() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="swarm-repo-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    git(path, "init", "-q", "--template=")
     git(path, "config", "user.name", "Ada")
     git(path, "config", "user.email", "ada@example.org")
+    write(path, ".git/info/exclude", "")
+    return path
+
+
+@cache
+def _small() -> Path:
+    path = _new()
     write(path, "README.md", "# Small\n")
     write(path, "backend/app.py", lines("app"))
     write(path, "backend/util.py", lines("util"))
@@ -65,13 +93,9 @@ def small(path: Path) -> Path:
     return path
 
 
-def dirty(path: Path) -> Path:
-    """About 300 files, a history of 12 commits, a second branch, and a checkout in the middle of somebody's work:
-    a stash, a staged, an unstaged and an untracked change."""
-    path.mkdir(parents=True)
-    git(path, "init", "-q")
-    git(path, "config", "user.name", "Ada")
-    git(path, "config", "user.email", "ada@example.org")
+@cache
+def _dirty() -> Path:
+    path = _new()
     for number in range(300):
         write(path, f"pkg{number % 12:02d}/mod{number:03d}.py", lines(f"m{number}", 8))
     commit_all(path, "Start")
@@ -83,6 +107,7 @@ def dirty(path: Path) -> Path:
     git(path, "stash", "-q")
     write(path, "pkg06/mod006.py", "staged\n")
     git(path, "add", "pkg06/mod006.py")
+    git(path, "gc", "-q")
     write(path, "pkg07/mod007.py", "unstaged\n")
     write(path, "notes.txt", "untracked\n")
     return path

@@ -54,26 +54,22 @@ class Checkout:
 
     # -- questions
 
-    async def git_dir(self) -> Path:
-        return Path((await self.desk.user("rev-parse", "--absolute-git-dir")).text)
-
     async def index_file(self) -> Path:
-        found = await self.desk.user("rev-parse", "--path-format=absolute", "--git-path", "index")
-        return Path(found.text)
+        return await self.desk.user_git_dir() / "index"
 
     async def has_checked_out(self, branch: str) -> bool:
         return (await self.desk.user("symbolic-ref", "--quiet", "HEAD", ok=(0, 1))).text == branch
 
-    async def blockers(self, branch: str) -> list[str]:
-        """Why nothing can be landed on ``branch`` now, as sentences with the next step."""
+    async def blockers(self, branch: str, tip: str) -> list[str]:
+        """Why nothing can be landed on ``branch``, which is at ``tip``, as sentences with the next step."""
         run = self.desk.layout.run
         by_hand = f"keep the work and merge it by hand: git merge refs/swarm/unlanded/{run}"
         if not branch:
             return [f"the run started on a detached HEAD, so there is no branch to land on; {by_hand}"]
-        if not await self.desk.user_oid(branch):
+        if not tip:
             return [f"the branch {branch} is gone; create it again, or {by_hand}"]
         found = []
-        git_dir = await self.git_dir()
+        git_dir = await self.desk.user_git_dir()
         if await self.has_checked_out(branch):
             if operation := operation_in_progress(git_dir):
                 found.append(f"{operation} is in progress in {self.root}; finish or abort it first")
@@ -94,7 +90,7 @@ class Checkout:
         return ""
 
     async def _rebasing(self, git_dir: Path, branch: str) -> list[str]:
-        common = Path((await self.desk.user("rev-parse", "--path-format=absolute", "--git-common-dir")).text)
+        common = await self.desk.user_common_dir()
         homes = {git_dir, common, *(common / "worktrees").glob("*")}
         marks = [home / kind / "head-name" for home in sorted(homes) for kind in ("rebase-merge", "rebase-apply")]
         return [str(mark.parent) for mark in marks if mark.is_file() and mark.read_text().strip() == branch]

@@ -18,6 +18,7 @@ indexes of its own whose ``objects``, ``refs``, ``packed-refs`` and ``logs`` are
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import time
@@ -92,6 +93,8 @@ class Desk:
         self.keep_ref = f"refs/swarm/keep/{layout.run}"
         self.base = ""
         self.base_ref = ""
+        self._git_dir: Path | None = None
+        self._common_dir: Path | None = None
 
     # -- opening
 
@@ -111,8 +114,10 @@ class Desk:
         if base is not None and len(base) >= 40 and base != self.base:
             raise WorkspaceError(f"run {self.layout.run} started at {self.base}, not at {base}")
         if not await self.ref(INTEGRATION):
-            raise WorkspaceError(f"{self.hub} has lost {INTEGRATION}", hint="its reflog names the last value")
-        await self.commit_oid(self.base)
+            raise WorkspaceError(
+                f"{self.hub} has lost {INTEGRATION} or its commit",
+                hint=f"{self.hub}/logs/{INTEGRATION} names its last values",
+            )
         if not await self.user_oid(self.keep_ref):
             await self.user("update-ref", self.keep_ref, self.base)
 
@@ -122,9 +127,8 @@ class Desk:
         # The ref that keeps the borrowed objects alive exists before anything borrows them.
         await self.user("update-ref", "-m", "swarm-tui: base of a run", self.keep_ref, oid)
         settings = {"copied": await self._copied_settings(), "format": await self._object_format()}
-        objects = Path((await self.user("rev-parse", "--path-format=absolute", "--git-path", "objects")).text)
-        shallow = Path((await self.user("rev-parse", "--path-format=absolute", "--git-path", "shallow")).text)
-        exclude = Path((await self.user("rev-parse", "--path-format=absolute", "--git-path", "info/exclude")).text)
+        common = await self.user_common_dir()
+        objects, shallow, exclude = common / "objects", common / "shallow", common / "info/exclude"
 
         def build() -> None:
             new = self.state / f".new-{os.getpid()}"
@@ -133,22 +137,22 @@ class Desk:
                 made.mkdir(parents=True)
             for repository, text in ((hub, _HUB_SETTINGS), (desk, _DESK_SETTINGS)):
                 (repository / "info").mkdir()
-                files.write_durably(repository / "config", text.format(**settings).encode())
-                files.write_durably(repository / "HEAD", b"ref: refs/heads/none\n")
+                files.write_synced(repository / "config", text.format(**settings).encode())
+                files.write_synced(repository / "HEAD", b"ref: refs/heads/none\n")
                 if exclude.is_file():
                     shutil.copyfile(exclude, repository / "info/exclude")
                 if shallow.is_file():
                     shutil.copyfile(shallow, repository / "shallow")
-            files.write_durably(hub / "config.worktree", b"[core]\n\tbare = true\n")
-            files.write_durably(desk / "hub.config", (hub / "config").read_bytes())
-            files.write_durably(hub / "objects/info/alternates", _alternate(objects))
+            files.write_synced(hub / "config.worktree", b"[core]\n\tbare = true\n")
+            files.write_synced(desk / "hub.config", (hub / "config").read_bytes())
+            files.write_synced(hub / "objects/info/alternates", _alternate(objects))
             for ref in (INTEGRATION, "refs/swarm/base"):
-                files.write_durably(hub / ref, f"{oid}\n".encode())
+                files.write_synced(hub / ref, f"{oid}\n".encode())
             (hub / "refs/heads").mkdir()
             for name in ("objects", "refs", "packed-refs", "logs"):
                 (desk / name).symlink_to(Path("..") / self.hub.name / name)
             run = {"v": 1, "run": self.layout.run, "root": str(self.root), "base": oid, "base_ref": base_ref}
-            files.write_json(desk / "run.json", run)
+            files.write_synced(desk / "run.json", json.dumps(run).encode())
             desk.rename(self.dir)
             hub.rename(self.hub)  # the last step: a desk without a hub is a crash and is built anew
             files.sync_directory(self.state)
@@ -189,15 +193,13 @@ class Desk:
         return (await self.user("symbolic-ref", "--quiet", "HEAD", ok=(0, 1))).text
 
     async def _copied_settings(self) -> str:
-        lines = []
-        for key in _COPIED:
-            value = (await self.user("config", "--get", key, ok=(0, 1))).text
-            if value:
-                lines.append(f"\t{key.removeprefix('core.')} = {_quoted(value)}\n")
+        names = "|".join(key.removeprefix("core.") for key in _COPIED)
+        found = await self.user("config", "-z", "--get-regexp", rf"^core\.({names})$", ok=(0, 1))
+        copied = dict(field.partition("\n")[::2] for field in found.fields)  # the last of several counts
         excludes = (await self.user("config", "--type=path", "--get", "core.excludesFile", ok=(0, 1))).text
         if excludes:
-            lines.append(f"\texcludesFile = {_quoted(excludes)}\n")
-        return "".join(lines)
+            copied["core.excludesfile"] = excludes
+        return "".join(f"\t{key.removeprefix('core.')} = {_quoted(value)}\n" for key, value in copied.items())
 
     async def _object_format(self) -> str:
         name = (await self.user("rev-parse", "--show-object-format")).text
@@ -232,6 +234,19 @@ class Desk:
     ) -> Output:
         """Run git in the operator's repository, with his configuration except for what could run programs."""
         return await git(*args, dir=self.root, env=env, input=input, ok=ok)
+
+    async def user_git_dir(self) -> Path:
+        """The git directory of the worktree the run was started in."""
+        if self._git_dir is None:
+            self._git_dir = Path((await self.user("rev-parse", "--absolute-git-dir")).text)
+        return self._git_dir
+
+    async def user_common_dir(self) -> Path:
+        """The git directory that all worktrees of the operator share."""
+        if self._common_dir is None:
+            found = await self.user("rev-parse", "--path-format=absolute", "--git-common-dir")
+            self._common_dir = Path(found.text)
+        return self._common_dir
 
     async def user_oid(self, name: str) -> str:
         """The commit a name means in the operator's repository, or "" if it means none."""

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 
-def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_durably(path: Path, data: bytes) -> None:
     """Replace ``path`` so that after a crash it has either its old or its new content."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb") as file:
-        os.fchmod(file.fileno(), mode)
+    write_synced(beside, data)
+    beside.replace(path)
+    sync_directory(path.parent)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file, with the directories it needs, in a place nobody looks at yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
-    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

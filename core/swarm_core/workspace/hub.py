@@ -142,6 +142,7 @@ class Hub:
     async def diff(self, base: str, tip: str, *, max_bytes: int = MAX_PATCH_BYTES) -> Diff:
         """The patch from ``base`` to ``tip`` with renames; ends with a line that says so where it was cut."""
         flags = ("-r", "-p", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index")
+        base, tip = _id(base), _id(tip)
         patch = await self.desk.git("diff-tree", *flags, base, tip, "--", limit_bytes=max_bytes)
         stat, paths = await self.desk.numstat(base, tip, renames=True)
         text = patch.stdout
@@ -152,7 +153,7 @@ class Hub:
 
     async def merge_base(self, a: str, b: str) -> str:
         """The best common ancestor of two commits; "" if they have none."""
-        return (await self.desk.git("merge-base", a, b, ok=(0, 1))).text
+        return (await self.desk.git("merge-base", _id(a), _id(b), ok=(0, 1))).text
 
     async def log(self, base: str, tip: str) -> list[str]:
         """The commits from ``base`` to ``tip`` as ``abbreviated-id summary``, newest first."""
@@ -225,3 +226,10 @@ class Hub:
     async def close(self) -> None:
         """Let go of the hub; nothing of it lives in this process but what was moved aside for deletion."""
         await asyncio.to_thread(files.delete, self.desk.state / ".trash")
+
+
+def _id(name: str) -> str:
+    """``name`` if git cannot take it for an option."""
+    if not name or name.startswith("-"):
+        raise WorkspaceError(f"{name!r} is not a commit")
+    return name

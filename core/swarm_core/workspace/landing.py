@@ -7,6 +7,7 @@ or undoes what the first began.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,14 +78,15 @@ async def _try_land(hub: Hub) -> LandTry:
     if plan is not None and user_tip == plan.new:
         diff = await hub.diff(plan.old, plan.new)
         return LandTry(branch, plan.old, integration, plan.new, plan.is_fast_forward, True, [], [], diff)
-    blockers = tuple(await checkout.blockers(branch))
+    blockers = tuple(await checkout.blockers(branch, user_tip))
     if not user_tip:
         diff = await hub.diff(hub.base, integration)
         return LandTry(branch, "", integration, None, False, True, [], [], diff, blockers=blockers)
-    if await hub.merge_base(integration, user_tip) == integration:
+    fork = await hub.merge_base(integration, user_tip)
+    if fork == integration:
         diff = await hub.diff(user_tip, user_tip)
         return LandTry(branch, user_tip, integration, user_tip, True, True, [], [], diff, already=True)
-    is_fast_forward = await hub.merge_base(integration, user_tip) == user_tip
+    is_fast_forward = fork == user_tip
     commit: str | None = integration
     paths: list[str] = []
     if not is_fast_forward:
@@ -98,8 +100,7 @@ async def _try_land(hub: Hub) -> LandTry:
     if commit is not None and branch and await checkout.has_checked_out(branch):
         dirty = await checkout.in_the_way(user_tip, commit)
         checkout.drop_copy()
-    begin = user_tip if commit else await hub.merge_base(user_tip, integration) or hub.base
-    diff = await hub.diff(begin, commit or integration)
+    diff = await hub.diff(user_tip if commit else fork or hub.base, commit or integration)
     return LandTry(
         branch, user_tip, integration, commit, is_fast_forward, not paths, paths, dirty, diff, blockers=blockers
     )
@@ -164,7 +165,7 @@ class Landing:
             except WorkspaceError:
                 await self.forget()
                 raise
-        files.write_json(_marker(self.hub), asdict(self.plan))
+        await asyncio.to_thread(files.write_json, _marker(self.hub), asdict(self.plan))
 
     async def move_branch(self) -> None:
         why = f"swarm-tui: landed run {self.hub.layout.run}"
@@ -252,9 +253,10 @@ async def _refuse_if_moved(hub: Hub, attempt: LandTry) -> None:
             paths=tuple(attempt.paths),
             hint=f"merge it by hand: git merge refs/swarm/unlanded/{hub.layout.run}",
         )
-    if await hub.desk.user_oid(attempt.branch) != attempt.user_tip or await hub.integration() != attempt.integration:
+    tip = await hub.desk.user_oid(attempt.branch)
+    if tip != attempt.user_tip or await hub.integration() != attempt.integration:
         raise WorkspaceError(f"{attempt.branch} or the work moved since it was looked at", hint="look at it again")
-    if blockers := await Checkout(hub.desk).blockers(attempt.branch):
+    if blockers := await Checkout(hub.desk).blockers(attempt.branch, tip):
         raise WorkspaceError("the work cannot be landed: " + "; ".join(blockers))
 
 

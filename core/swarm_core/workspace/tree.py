@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import stat as st
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,14 +20,13 @@ from swarm_core.vocabulary.errors import WorkspaceError
 
 from . import files
 from .admin import Registration
+from .content import MAX_FILE_BYTES, dropped_by, is_leaf, markers, move, why_not
 from .desk import Desk
 from .facts import Change, Commit, Kind, Skipped, Tampering, Tree
 from .git import Output
 from .message import compose
 
-MAX_FILE_BYTES = 8 << 20
 _KINDS: Mapping[str, Kind] = {"M": "modified", "D": "deleted", "T": "retyped"}
-_MARKERS = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,13 @@ class AgentTree:
     # -- where it stands
 
     def stand(self) -> Stand | None:
-        data = files.read_json(self._home / "stand.json")
+        file = self._home / "stand.json"
+        data = files.read_json(file)
         if data is None:
+            if file.exists():
+                raise WorkspaceError(
+                    f"{file} is damaged", hint=f"save what is in {self.path}, then remove {self._home}"
+                )
             return None
         return Stand(
             data["tip"], data["tree"], data["onto"], tuple(data["conflicts"]), is_settled=bool(data["is_settled"])
@@ -82,8 +85,8 @@ class AgentTree:
             )
         return stand
 
-    def _record(self, stand: Stand) -> None:
-        files.write_json(self._home / "stand.json", asdict(stand))
+    async def _record(self, stand: Stand) -> None:
+        await asyncio.to_thread(files.write_json, self._home / "stand.json", asdict(stand))
 
     async def _ready(self) -> Stand:
         """Mend what was tampered with, finish a move that a crash interrupted, and say where the tree stands."""
@@ -93,6 +96,7 @@ class AgentTree:
         for what, kept in found:
             self._report(Tampering(self.instance, what, kept))
         if not stand.is_settled:
+            await self._snapshot(stand)  # whatever wrote here since the crash is kept
             stand = await self._settle(stand)
         return stand
 
@@ -133,7 +137,7 @@ class AgentTree:
                 if files.exists(leftover):
                     self.desk.trash(leftover)
             tree = await self.desk.tree_oid(at)
-            await self._mirror(at, "start")
+            await self._mirror(at, "", "start")
             self._home.mkdir(parents=True)
             self.path.mkdir(parents=True)
             self.registration.link()
@@ -141,7 +145,7 @@ class AgentTree:
             await self.desk.git("read-tree", "--reset", "-u", tree, tree=self.path, index=scratch)
             stand = Stand(at, tree)
             self.registration.register(self._adopt(scratch, stand))
-            self._record(stand)
+            await self._record(stand)
             return self.fact()
 
     async def reset(self, at: str) -> Tree:
@@ -181,19 +185,23 @@ class AgentTree:
 
         Everything that is overwritten or removed here is in a commit or in the snapshot.
         """
-        index = await self._index(self.stand() or stand)
-        self._record(replace(stand, is_settled=False))
+        before = self.stand() or stand
+        index = await self._index(before)
+        await self._record(replace(stand, is_settled=False))
         scratch = self._home / "index.new"
         shutil.copy2(index, scratch)
-        for path in await self._untracked(scratch):
+        await asyncio.to_thread(self._delete, await self._untracked(scratch))
+        await self.desk.git("read-tree", "--reset", "-u", stand.tree, tree=self.path, index=scratch)
+        await self._mirror(stand.tip, before.tip, "move")
+        self.registration.refresh(self._adopt(scratch, stand))
+        await self._record(settled := replace(stand, is_settled=True))
+        return settled
+
+    def _delete(self, paths: list[str]) -> None:
+        for path in paths:
             if files.obstacle(self.path, path) is None:
                 files.delete(self.path / path)
                 files.remove_empty_parents(self.path, path)
-        await self.desk.git("read-tree", "--reset", "-u", stand.tree, tree=self.path, index=scratch)
-        await self._mirror(stand.tip, "move")
-        self.registration.refresh(self._adopt(scratch, stand))
-        self._record(settled := replace(stand, is_settled=True))
-        return settled
 
     async def _snapshot(self, stand: Stand) -> str | None:
         """Keep what no commit of ours holds: changed and untracked files, and commits the agent made itself.
@@ -202,9 +210,9 @@ class AgentTree:
         """
         changes, place = [], None
         for change in await self._scan(stand):
-            if _why_not(self.path, change.path):
+            if why_not(self.path, change.path):
                 place = place or self.desk.quarantine(self.instance)
-                _move(self.path, change.path, place)
+                move(self.path, change.path, place)
             else:
                 changes.append(change.path)
         stray = await self.desk.ref(self.branch)
@@ -218,10 +226,13 @@ class AgentTree:
         await self.desk.move_ref(self.snapshot_ref, commit, before, "snapshot")
         return commit
 
-    async def _mirror(self, commit: str, why: str) -> None:
-        now = await self.desk.ref(self.branch)
-        if now != commit:
-            await self.desk.move_ref(self.branch, commit, now, why)
+    async def _mirror(self, commit: str, expected: str, why: str) -> None:
+        """Let the branch say where the tree stands; if an agent moved it, its reflog keeps where to."""
+        try:
+            await self.desk.move_ref(self.branch, commit, expected, why)
+        except WorkspaceError:
+            if (now := await self.desk.ref(self.branch)) != commit:
+                await self.desk.move_ref(self.branch, commit, now, why)
 
     # -- what changed
 
@@ -257,11 +268,13 @@ class AgentTree:
         async with self._lock:
             stand = await self._ready()
             self._refuse_unresolved(stand, await self._marker_counts(stand))
+            changes = await self._scan(stand)
+            mine = [change for change in changes if allowed(change.path) or change.path in stand.conflicts]
+            kept = {change.path for change in changes if change.kind == "deleted"}.difference(c.path for c in mine)
             wanted, skipped = [], []
-            for change in await self._scan(stand):
-                if not allowed(change.path) and change.path not in stand.conflicts:
-                    continue
-                if reason := _why_not(self.path, change.path):
+            for change in mine:
+                reason = why_not(self.path, change.path) or dropped_by(change.path, kept)
+                if reason:
                     skipped.append(Skipped(change.path, reason))
                 else:
                     wanted.append(change.path)
@@ -272,13 +285,14 @@ class AgentTree:
             text = compose(message, trailers)
             parents = [stand.tip, stand.onto] if stand.onto else [stand.tip]
             oid = await self.desk.commit(tree, parents, text, author)
-            await self._mirror(oid, "commit")
+            await self._mirror(oid, stand.tip, "commit")
             after = Stand(oid, tree)
             self.registration.refresh(self._adopt(scratch, after))
-            self._record(after)  # last: before it, the same commit is made again
+            await self._record(after)  # last: before it, the same commit is made again
             stat, paths = await self.desk.numstat(parents[-1], oid)
-            missing = set(await self._untracked(self._home / f"index-{tree}")).intersection(wanted)
-            skipped += [Skipped(path, "git refuses the name") for path in sorted(missing)]
+            if missing := set(wanted).difference(paths):
+                missing &= set(await self._untracked(self._home / f"index-{tree}"))
+                skipped += [Skipped(path, "git refuses the name") for path in sorted(missing)]
             return Commit(oid, text, stat, tuple(paths), tuple(skipped))
 
     async def _staged(self, stand: Stand, paths: list[str]) -> tuple[str, Path]:
@@ -286,7 +300,7 @@ class AgentTree:
         scratch = self._home / "index.new"
         shutil.copy2(await self._index(stand), scratch)
         # A deletion is named as such: git will not look at a path whose directory became a link or a file.
-        gone = [path for path in paths if files.obstacle(self.path, path) or not _is_leaf(self.path / path)]
+        gone = [path for path in paths if files.obstacle(self.path, path) or not is_leaf(self.path / path)]
         for flags, some in (
             (("--force-remove",), gone),
             (("--add", "--remove", "--replace"), sorted(set(paths).difference(gone))),
@@ -304,7 +318,7 @@ class AgentTree:
             sides = []
             for side in (stand.tip, stand.onto):
                 found = await self.desk.git("cat-file", "blob", f"{side}:{path}", ok=(0, 128))
-                sides.append(_markers(found.stdout if found.code == 0 else b""))
+                sides.append(markers(found.stdout if found.code == 0 else b""))
             counts[path] = [max(pair) for pair in zip(*sides, strict=True)]
         return counts
 
@@ -315,7 +329,7 @@ class AgentTree:
             if files.obstacle(self.path, path) or file.is_symlink() or not file.is_file():
                 continue
             content = file.read_bytes() if file.stat().st_size <= MAX_FILE_BYTES else b""
-            if any(now > before for now, before in zip(_markers(content), known, strict=True)):
+            if any(now > before for now, before in zip(markers(content), known, strict=True)):
                 left.append(clean_line(path))
         if left:
             raise WorkspaceError(
@@ -338,54 +352,10 @@ class AgentTree:
             moved = []
             for change in wanted:
                 if (blocker := files.obstacle(self.path, change.path)) is not None:
-                    _move(self.path, blocker, place)
+                    move(self.path, blocker, place)
                     moved.append(blocker)
-                _move(self.path, change.path, place)
+                move(self.path, change.path, place)
                 moved.append(change.path)
             back = b"".join(os.fsencode(change.path) + b"\0" for change in wanted if change.kind != "added")
             await self.desk.git("checkout-index", "-f", "-z", "--stdin", tree=self.path, index=index, input=back)
             return moved
-
-
-def _is_leaf(path: Path) -> bool:
-    return files.exists(path) and not files.is_real_directory(path)
-
-
-def _why_not(root: Path, path: str) -> str:
-    """Why a changed path cannot go into a commit; "" if it can."""
-    if path.endswith("/"):
-        return "a repository inside the worktree"
-    if not files.is_plain(path):
-        return "git refuses the name"
-    try:
-        found = (root / path).lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return ""  # a deletion
-    if st.S_ISDIR(found.st_mode):
-        return "a repository inside the worktree" if (root / path / ".git").exists() else ""
-    if not (st.S_ISREG(found.st_mode) or st.S_ISLNK(found.st_mode)):
-        return "neither a file nor a link"
-    if found.st_size > MAX_FILE_BYTES:
-        return f"larger than {MAX_FILE_BYTES >> 20} MiB"
-    if st.S_ISREG(found.st_mode) and not os.access(root / path, os.R_OK):
-        return "cannot be read"
-    return ""
-
-
-def _move(root: Path, path: str, place: Path) -> None:
-    """Move ``root/path`` to the same path below ``place``, if it exists; never through a symbolic link."""
-    path = path.removesuffix("/")
-    source = root / path
-    if not files.is_plain(path) or files.obstacle(root, path) is not None or not files.exists(source):
-        return
-    target = place / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.rename(target)
-    files.remove_empty_parents(root, path)
-
-
-def _markers(content: bytes) -> list[int]:
-    if b"\0" in content[:8000]:
-        return [0] * len(_MARKERS)
-    lines = content.splitlines()
-    return [sum(line == mark or line.startswith(mark + b" ") for line in lines) for mark in _MARKERS]

@@ -236,6 +236,16 @@ async def test_a_diff_over_the_limit_says_where_it_was_cut(tmp_path: Path) -> No
     assert diff.stat.insertions == 5000
 
 
+async def test_an_option_is_no_commit(tmp_path: Path) -> None:
+    hub = await opened(tmp_path)
+
+    with pytest.raises(WorkspaceError, match="is not a commit"):
+        await hub.diff(hub.base, f"--output={tmp_path}/written")
+    with pytest.raises(WorkspaceError, match="is not a commit"):
+        await hub.merge_base("--all", hub.base)
+    assert not (tmp_path / "written").exists()
+
+
 async def test_cleanup_leaves_no_worktree_and_the_hub_as_evidence(tmp_path: Path) -> None:
     hub = await opened(tmp_path)
     for name in ("backend-1", "frontend-1"):

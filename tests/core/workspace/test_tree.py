@@ -180,6 +180,23 @@ async def test_a_file_can_become_a_directory_and_back(tmp_path: Path) -> None:
     assert (tree.path / "README.md/part").read_text() == "part\n"
 
 
+async def test_a_directory_never_takes_the_place_of_a_file_out_of_scope(tmp_path: Path) -> None:
+    hub, tree = await backend(tmp_path)
+    (tree.path / "README.md").unlink()
+    repos.write(tree.path, "README.md/mine", "x")
+    repos.write(tree.path, "README.txt", "x")
+
+    made = await hub.commit(
+        "backend-1", "Do it", allowed=lambda path: path != "README.md", trailers=TRAILERS, author="backend-1"
+    )
+
+    assert made is not None
+    assert made.paths == ("README.txt",)
+    assert [(skip.path, skip.reason) for skip in made.skipped] == [
+        ("README.md/mine", "it takes the place of README.md")
+    ]
+
+
 async def test_what_a_linked_directory_points_to_is_never_read_or_written(tmp_path: Path) -> None:
     hub, tree = await backend(tmp_path)
     repos.write(tmp_path, "secret/app.py", "secret\n")
@@ -313,6 +330,26 @@ async def test_a_repository_inside_the_tree_can_be_quarantined(tmp_path: Path) -
 
     assert await hub.quarantine("backend-1", ["inner/"]) == ["inner/"]
     assert await hub.changes("backend-1") == []
+
+
+async def test_what_is_written_after_a_crash_in_a_move_is_kept(tmp_path: Path) -> None:
+    hub, tree = await backend(tmp_path)
+    stand = hub.layout.state_dir / "desk.git/trees/backend-1/stand.json"
+    stand.write_text(stand.read_text().replace('"is_settled": true', '"is_settled": false'))
+    repos.write(tree.path, "late.txt", "late\n")
+
+    assert await hub.changes("backend-1") == []
+    assert repos.git(hub.layout.hub, "show", "refs/swarm/snap/backend-1:late.txt") == "late"
+
+
+async def test_a_damaged_record_is_reported_and_the_tree_kept(tmp_path: Path) -> None:
+    hub, tree = await backend(tmp_path)
+    (hub.layout.state_dir / "desk.git/trees/backend-1/stand.json").write_text("{")
+
+    hub = await Hub.open(hub.layout)
+    with pytest.raises(WorkspaceError, match="is damaged"):
+        await hub.add_tree("backend-1")
+    assert (tree.path / "README.md").exists()
 
 
 async def test_without_a_tree_every_question_says_so(tmp_path: Path) -> None:
