@@ -31,7 +31,7 @@ def rows_of(text: str) -> tuple[list[Row], list[tuple[int, str]]]:
             new -= line[:1] in ("+", " ", "")
         elif line.startswith("diff --git "):
             in_patch = True
-            path = line.rpartition(" b/")[2]
+            path = _path_of(line)
             if rows:
                 rows.append((("", "plain"),))
             files.append((len(rows), path))
@@ -44,6 +44,19 @@ def rows_of(text: str) -> tuple[list[Row], list[tuple[int, str]]]:
         elif line and not line.startswith(_QUIET_HEADS):
             rows.append(((f"  {line}", "muted"),))
     return rows, files
+
+
+def _path_of(line: str) -> str:
+    """The path in ``diff --git a/PATH b/PATH``.
+
+    Unless a file was renamed, the two halves are the same, so that a name with `` b/`` in it is told from two names;
+    git puts names with unusual characters into quotes.
+    """
+    names = line.removeprefix("diff --git ")
+    old, new = names[: len(names) // 2], names[len(names) // 2 + 1 :]
+    if old.removeprefix('"').startswith("a/") and new == old.replace("a/", "b/", 1):
+        return new.strip('"')[2:]
+    return names.rpartition(" b/")[2]
 
 
 _CHANGE = {"+": "added", "-": "removed", "\\": "muted"}
