@@ -15,6 +15,8 @@ from swarm_core.vocabulary.inbox import InboxItem
 
 pytestmark = pytest.mark.timeout(240)
 GOAL = "Build EcoRoute"
+READING_S = 0.8
+IN_THE_ROOM = "Enter open"
 
 
 def stop(client: SwarmClient) -> None:
@@ -23,7 +25,7 @@ def stop(client: SwarmClient) -> None:
 
 
 def decide(terminal: Terminal, client: SwarmClient, place: str, key: str, comment: str = "") -> None:
-    """Open the next gate, read it, decide, and wait for the engine's word; retries while the keys are still dead."""
+    """Open the next gate, read it for longer than its keys are dead, decide, and wait for the engine's word."""
     run = client.runs()[-1]
     gate = wait_until(
         f"a {place} gate", lambda: next((g for g in client.view(run).open_gates if g.place == place), None)
@@ -31,19 +33,15 @@ def decide(terminal: Terminal, client: SwarmClient, place: str, key: str, commen
     terminal.wait_for("waiting for you")
     terminal.press("n")
     terminal.wait_for(gate.id, f"{place} gate")
-    for _ in range(200):
-        terminal.press(key)
-        terminal.read(0.05)
-        if comment and "What shall change" in terminal.text:
-            break
-        if not comment and f"{'approve' if key == 'a' else 'reject'}:" in terminal.text:
-            break
+    terminal.watch(READING_S)
+    terminal.press(key)
     if comment:
+        terminal.wait_for("Say what shall change")
         terminal.type(comment)
         terminal.press("enter")
     terminal.wait_for("accepted #")
     terminal.press("esc")
-    terminal.wait_for("Tasks")
+    terminal.wait_for(IN_THE_ROOM)
 
 
 def test_an_operator_rejects_approves_and_lands_by_keyboard(tmp_path: Path) -> None:

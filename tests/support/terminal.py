@@ -41,6 +41,12 @@ class Terminal:
         # pyte does not know the kitty and mode-query sequences that start a session; it skips what it can parse
         self._stream.feed(chunk)
 
+    def watch(self, for_s: float) -> None:
+        """Look at the screen for a while, as a person does who reads."""
+        deadline = time.monotonic() + for_s
+        while time.monotonic() < deadline:
+            self.read()
+
     @property
     def text(self) -> str:
         return "\n".join(self.screen.display)
