@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,20 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_ex)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_engine_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Engines outlive their front ends by design; those of a test that failed end with the tests."""
+    yield
+    ours = os.fsencode(tmp_path_factory.getbasetemp())
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes()
+        except OSError:
+            continue
+        if b"swarm_core.engine" in command and ours in command:
+            os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
 _BLOCKING = ("time.sleep", "socket.", "ssl.", "sqlite3.", "builtins.input")

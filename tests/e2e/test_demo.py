@@ -149,3 +149,4 @@ def test_each_running_instance_has_its_own_worktree(tmp_path: Path) -> None:
             return listed if all(name in listed and name in in_hub for name in working) else None
 
         assert len(wait_until("two instances at work at once", two_at_work).splitlines()) >= 2
+    assert swarm("stop", cwd=directory).returncode == 0
