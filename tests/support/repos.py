@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
-import shutil
+import stat
 import subprocess
 import tempfile
 from functools import cache
@@ -52,26 +51,43 @@ def lines(name: str, count: int = 20) -> str:
     return "".join(f"{name} line {number}\n" for number in range(count))
 
 
+Made = dict[str, tuple[int, bytes]]
+"""A finished repository in memory: mode and content, or target, of every file."""
+
+
 def small(path: Path) -> Path:
     """A repository with one commit: two packages, a program, a symbolic link, ignore rules."""
-    return _copy(_small(), path)
+    return _unpack(_small(), path)
 
 
 def dirty(path: Path) -> Path:
     """About 300 files, a history of 12 commits, a second branch, and a checkout in the middle of somebody's work:
     a stash, a staged, an unstaged and an untracked change."""
-    return _copy(_dirty(), path)
+    return _unpack(_dirty(), path)
 
 
-def _copy(made: Path, path: Path) -> Path:
-    shutil.copytree(made, path, symlinks=True)
+def _pack(root: Path) -> Made:
+    made = {}
+    for top, _, names in os.walk(root):
+        for path in (Path(top, name) for name in names):
+            content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+            made[os.path.relpath(path, root)] = (path.lstat().st_mode, content)
+    return made
+
+
+def _unpack(made: Made, path: Path) -> Path:
+    for directory in (".git/refs/heads", ".git/objects/info"):
+        (path / directory).mkdir(parents=True)
+    for name, (mode, content) in made.items():
+        if stat.S_ISLNK(mode):
+            (path / name).symlink_to(os.fsdecode(content))
+        else:
+            write(path, name, content).chmod(stat.S_IMODE(mode))
     git(path, "update-index", "-q", "--refresh", check=False)
     return path
 
 
-def _new() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="swarm-repo-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
+def _new(path: Path) -> Path:
     git(path, "init", "-q", "--template=")
     git(path, "config", "user.name", "Ada")
     git(path, "config", "user.email", "ada@example.org")
@@ -80,8 +96,18 @@ def _new() -> Path:
 
 
 @cache
-def _small() -> Path:
-    path = _new()
+def _small() -> Made:
+    with tempfile.TemporaryDirectory() as place:
+        return _pack(_build_small(_new(Path(place))))
+
+
+@cache
+def _dirty() -> Made:
+    with tempfile.TemporaryDirectory() as place:
+        return _pack(_build_dirty(_new(Path(place))))
+
+
+def _build_small(path: Path) -> Path:
     write(path, "README.md", "# Small\n")
     write(path, "backend/app.py", lines("app"))
     write(path, "backend/util.py", lines("util"))
@@ -93,9 +119,7 @@ def _small() -> Path:
     return path
 
 
-@cache
-def _dirty() -> Path:
-    path = _new()
+def _build_dirty(path: Path) -> Path:
     for number in range(300):
         write(path, f"pkg{number % 12:02d}/mod{number:03d}.py", lines(f"m{number}", 8))
     commit_all(path, "Start")
@@ -138,7 +162,7 @@ def fingerprint(repo: Path, *, with_content: bool = True) -> dict[str, object]:
 
 
 def files(root: Path) -> dict[str, str]:
-    """Path, kind, mode and content of everything in a checkout but ``.git``."""
+    """Path, kind and content of everything in a checkout but ``.git``; of the mode what git keeps."""
     found = {}
     for top, directories, names in os.walk(root):
         directories[:] = [name for name in directories if name != ".git"]
@@ -147,7 +171,8 @@ def files(root: Path) -> dict[str, str]:
             if path.is_symlink():
                 kind = f"link {path.readlink()}"
             else:
-                kind = f"{path.lstat().st_mode & 0o777:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+                kind = "program" if path.lstat().st_mode & 0o100 else "file"
+                kind += f" {hashlib.sha256(path.read_bytes()).hexdigest()}"
             found[os.path.relpath(path, root)] = kind
     found.pop(".git", None)
     return found

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[3]
-STEPS = ("landmerge", "land", "reset", "commit", "conflict", "open", "add", "remove", "merge")  # the longest first
+STEPS = ("land", "reset", "commit", "conflict", "open", "landmerge", "add", "remove", "merge")  # the longest first
 
 Done = subprocess.CompletedProcess[str]
 

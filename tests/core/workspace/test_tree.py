@@ -275,12 +275,13 @@ async def test_a_submodule_is_left_alone_and_its_configuration_never_read(tmp_pa
     mark = tmp_path / "ran"
     program = repos.write(tmp_path, "program", f"#!/bin/sh\ntouch {mark}\n")
     program.chmod(0o755)
-    repos.git(tree.path / "sub", "init", "-q")
-    repos.write(tree.path, "sub/x", "x")
-    repos.commit_all(tree.path / "sub", "Inside")
-    repos.git(tree.path / "sub", "config", "filter.evil.clean", str(program))
-    repos.write(tree.path, "sub/.gitattributes", "* filter=evil\n")
-    repos.write(tree.path, "sub/x", "y")
+    sub = tree.path / "sub"
+    repos.git(sub, "init", "-q")
+    repos.git(sub, "fetch", "-q", str(inner), "main")
+    repos.git(sub, "reset", "-q", "--hard", "FETCH_HEAD")  # as recorded: only its files are left to ask about
+    repos.git(sub, "config", "filter.evil.clean", str(program))
+    repos.write(sub, ".gitattributes", "* filter=evil\n")
+    repos.write(sub, "README.md", "# smalL\n")
     repos.write(tree.path, "new", "")
 
     made = await commit(hub)
