@@ -108,7 +108,7 @@ async def visit(
         record_run(root, until)
     clock = FixedClock()
     room = WatchedRoom(SwarmClient(root), run, clock)
-    async with room.run_test(size=size) as pilot:
+    async with room.run_test(size=size, notifications=True) as pilot:
         await settled(pilot)
         yield Visit(pilot, room, clock, room.client.layout)
 

@@ -13,16 +13,20 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 
 from swarm_core.client import SwarmClient
 from swarm_core.journal.tail import JournalReader
+from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_tui import commands, theme
 from swarm_tui.screens.base import RoomScreen
 from swarm_tui.screens.control import ControlScreen
+from swarm_tui.screens.small import SmallScreen, is_too_small
 from swarm_tui.store import Store
 
 FRAME_S = 1 / 15
@@ -50,11 +54,11 @@ class ControlRoom(App[None]):
         self._reader: JournalReader | None = None
         self._is_loading = False
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         if self.run_id is None:
             from swarm_tui.screens.start import StartScreen
 
-            self.push_screen(StartScreen())
+            await self._begin_with(StartScreen())
         else:
             self.show_run(self.run_id)
         self.set_interval(FRAME_S, self.frame)
@@ -62,26 +66,52 @@ class ControlRoom(App[None]):
 
     def show_run(self, run: str) -> None:
         """Follow a run from its first event; a long journal is read off the event loop."""
+        if self._is_loading:
+            return
+        self._is_loading = True
         self.store = Store(run)
         self._reader = self.client.reader(run)
         self._load(self.store, self._reader)
 
     @work(exclusive=True, group="load")
     async def _load(self, store: Store, reader: JournalReader) -> None:
-        self._is_loading = True
         try:
             while events := await asyncio.to_thread(reader.poll, CHUNK_BYTES):
                 store.apply(events)
             store.engine = await asyncio.to_thread(self.client.engine)
         except SwarmError as error:
-            self.exit(return_code=error.exit_code, message=f"swarm-tui: {error}")
+            self.give_up(error)
             return
         finally:
             self._is_loading = False
         store.new_gates()
-        await self.push_screen(ControlScreen())
+        await self._begin_with(ControlScreen())
         gc.collect()
         gc.freeze()  # what exists now lives as long as the room: no pause to look at it again
+
+    def give_up(self, error: SwarmError) -> None:
+        """Leave, with the reason on the terminal."""
+        self.exit(return_code=error.exit_code, message=clean(f"swarm-tui: {error}"))
+
+    # -- the terminal's size
+
+    async def _begin_with(self, screen: RoomScreen) -> None:
+        if isinstance(self.screen, SmallScreen):
+            await self.pop_screen()
+        await self.push_screen(screen)
+        self._judge_size(self.size)
+
+    def on_resize(self, event: Resize) -> None:
+        self._judge_size(event.size)
+
+    def _judge_size(self, size: Size) -> None:
+        if not self.screen_stack:  # the room closes
+            return
+        is_covered = isinstance(self.screen, SmallScreen)
+        if is_too_small(size) and not is_covered:
+            self.push_screen(SmallScreen())
+        elif is_covered and not is_too_small(size):
+            self.pop_screen()
 
     # -- following
 
@@ -92,19 +122,20 @@ class ControlRoom(App[None]):
         try:
             events = self._reader.poll()
         except SwarmError as error:
-            self.exit(return_code=error.exit_code, message=f"swarm-tui: {error}")
+            self.give_up(error)
             return
+        screens = self._screens()
         if events:
             self.store.apply(events)
-            for screen in self._screens():
+            for screen in screens:
                 screen.told()
             if self.store.new_gates():
                 self.bell()
-        if isinstance(self.screen, ControlScreen):
-            self.screen.tail()
+        if screens and isinstance(screens[-1], ControlScreen):
+            screens[-1].tail()
 
-    def _screens(self) -> Iterable[RoomScreen]:
-        """Those in sight or beneath; all are few."""
+    def _screens(self) -> list[RoomScreen]:
+        """Those in sight or beneath; all are few, and none is left while the room closes."""
         return [screen for screen in self.screen_stack if isinstance(screen, RoomScreen) and screen.is_mounted]
 
     def pulse(self) -> None:
@@ -138,7 +169,7 @@ class ControlRoom(App[None]):
         try:
             status = self.client.ensure_engine()
         except SwarmError as error:
-            self.call_from_thread(self.notify, str(error), severity="error", markup=False, timeout=10)
+            self.call_from_thread(self.notify, clean(str(error)), severity="error", markup=False, timeout=10)
         else:
             self.call_from_thread(self.notify, f"Engine {status.pid} is at work.", markup=False)
 

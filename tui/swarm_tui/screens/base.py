@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 class RoomScreen(Screen[None]):
     """A screen that is told when the journal grew."""
 
-    SMALLEST = (60, 15)
-
     @property
     def room(self) -> ControlRoom:
         return cast("ControlRoom", self.app)

@@ -66,10 +66,9 @@ class ControlScreen(RoomScreen):
 
     def _arrange(self) -> None:
         """Show who works; those who left make room, until nobody works any more."""
+        zoomed = [pane for pane in self.panes if pane.has_class("-zoomed")]
         live = [pane for pane in self.panes if pane.instance.status != "retired"]
-        shown = live or self.panes
-        if zoomed := [pane for pane in shown if pane.has_class("-zoomed")]:
-            shown = zoomed
+        shown = zoomed or live or self.panes
         for pane in self.panes:
             pane.display = pane in shown
         columns = 1 if len(shown) < 2 else 2 if len(shown) < 5 or self.size.width < WIDE else 3
@@ -108,14 +107,21 @@ class ControlScreen(RoomScreen):
         ]
         if waiting:
             row.append((f"⚑ {waiting} {'gate' if waiting == 1 else 'gates'} ", "accent"))
-        if store.is_engine_lost:
-            row.append((f"✗ engine lost {store.engine.heartbeat_age_s:.0f} s ago, E starts it ", "bad"))
-        elif store.engine.is_alive:
-            troubled = store.engine.message.startswith("paused")
-            row.append((f"■ {clean_line(store.engine.message, 40)} ", "bad") if troubled else ("● engine ", "good"))
-        else:
-            row.append(("○ no engine ", "muted"))
+        row.append(self._engine())
         return row
+
+    def _engine(self) -> tuple[str, str]:
+        engine = self.store.engine
+        if not self.store.is_engine_lost:
+            if not engine.is_alive:
+                return ("○ no engine ", "muted")
+            troubled = engine.message.startswith("paused")
+            return (f"■ {clean_line(engine.message, 40)} ", "bad") if troubled else ("● engine ", "good")
+        if engine.is_alive:
+            return (f"✗ engine silent for {engine.heartbeat_age_s:.0f} s ", "bad")
+        if not engine.pid or engine.message == "stopped":
+            return ("✗ no engine, E starts it ", "bad")
+        return (f"✗ engine lost {engine.heartbeat_age_s:.0f} s ago, E starts it ", "bad")
 
     # -- doing
 

@@ -60,6 +60,10 @@ class GateScreen(RoomScreen):
 
     # -- showing
 
+    def on_screen_resume(self) -> None:
+        """Back in sight, perhaps with other evidence than when it was covered."""
+        self._armed_at = self.room.clock.monotonic_s() + DEAD_S
+
     def told(self) -> None:
         gate = self.gate
         if gate.opened_seq != self._opened_seq:
@@ -83,7 +87,8 @@ class GateScreen(RoomScreen):
 
     def _head(self, gate: Gate) -> list[Row]:
         symbol, style = words.GATE[gate.status]
-        asks = self.store.view.tasks[gate.task].instance if gate.task else "the engine"
+        task = self.store.view.tasks.get(gate.task)
+        asks = task.instance if task else "the engine"
         rows: list[Row] = [
             (
                 (f" {symbol} {gate.id} ", style),
@@ -143,8 +148,8 @@ class GateScreen(RoomScreen):
         if not note and self.gate.place in NEEDS_COMMENT:
             self.say("A rejection needs a comment: the agent has nothing else to work from.", "bad")
             return
-        self._close_comment()
-        if self._is_armed():
+        if self._is_armed():  # if not, the words stay where they are
+            self._close_comment()
             self.send("reject", note)
 
     def _close_comment(self) -> None:
