@@ -71,6 +71,7 @@ class Runner:
         return await asyncio.shield(asyncio.ensure_future(self._record(drafts)))
 
     async def _record(self, drafts: tuple[Draft, ...]) -> list[Event]:
+        is_paused = False
         async with self._recording:
             while True:
                 for draft in drafts:
@@ -81,6 +82,7 @@ class Runner:
                 except JournalFull as error:
                     LOGGER.error("paused: %s", error, extra={"run": self.layout.run})
                     self.say(f"paused: {error.message}")
+                    is_paused = True
                     await self.clock.sleep(FULL_DISK_POLL_S)
                 except JournalPoisoned as error:
                     self._fatal = error
@@ -88,6 +90,8 @@ class Runner:
                     raise
             for event in events:
                 self.view.apply(event)
+        if is_paused:
+            self.say("ready")
         self.changed.set()
         return events
 

@@ -16,6 +16,9 @@ from .base import RoomScreen
 LOUD = {"policy.denied": "denied", "task.failed": "bad", "merge.conflicted": "bad", "check.failed": "bad"}
 GROUPS = {"gate": "accent", "task": "strong", "merge": "tool", "run": "good", "decision": "accent"}
 KEPT = 600
+LONG = frozenset(
+    ["tasks", "services", "options", "document", "evidence", "about", "on_yes", "on_no", "checks", "stat", "worktree"]
+)
 
 
 class ActivityScreen(RoomScreen):
@@ -51,9 +54,8 @@ class ActivityScreen(RoomScreen):
 def row_of(event: Event) -> Row:
     """``#12 10:02:03 backend-1 task_002 commit.created  …``"""
     style = LOUD.get(event.kind) or GROUPS.get(event.kind.partition(".")[0], "plain")
-    skip = ("tasks", "services", "options")
     data = " ".join(
-        f"{key}={value}" for key, value in event.data.items() if value not in ("", None) and key not in skip
+        f"{key}={value}" for key, value in event.data.items() if value not in ("", None) and key not in LONG
     )
     return (
         (f"{event.seq:>5} {event.ts[11:19]} ", "muted"),

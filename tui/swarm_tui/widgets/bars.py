@@ -61,7 +61,8 @@ class KeyBar(Bar):
     """The keys that apply here, as many as fit; what is left out is in the help."""
 
     def offer(self, commands: Iterable[Command]) -> None:
-        self.commands = [command for command in commands if command.label]
+        labelled = [command for command in commands if command.label]
+        self.commands = list({command.shown_key: command for command in reversed(labelled)}.values())[::-1]
         self._fit()
 
     def on_resize(self) -> None:
