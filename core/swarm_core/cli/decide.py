@@ -25,6 +25,6 @@ def send_decision(options: argparse.Namespace, verdict: str) -> int:
         raise DecisionRefused(f"there is no gate {options.gate!r} in {run_id}", hint="swarm-tui gates")
     client.ensure_engine()
     item = client.decide(run_id, gate.id, verdict, options.note, options.evidence or gate.evidence)
-    require(wait_for_answer(client, item))
+    require(wait_for_answer(client, item), "swarm-tui gates shows what waits, swarm-tui gates ID its evidence")
     print(f"{gate.id}: {verdict} accepted")
     return 0
