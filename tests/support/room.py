@@ -22,6 +22,8 @@ from swarm_core.vocabulary.layout import RepoLayout
 from swarm_tui import app
 from swarm_tui.app import ControlRoom
 
+PASSED_S = 20.0
+
 
 class FixedClock:
     """Wall time stands at the recorded run's fourth minute; monotonic time moves when told to."""
@@ -127,8 +129,9 @@ async def settled(pilot: Pilot[None]) -> None:
 async def _passed(room: ControlRoom) -> None:
     """Until the application took what was in its queue: a pause alone waits for the screen's."""
     passed = asyncio.Event()
-    room.call_later(passed.set)
-    await passed.wait()
+    if room.call_later(passed.set):
+        async with asyncio.timeout(PASSED_S):  # a room that broke takes nothing any more
+            await passed.wait()
 
 
 def write_log(layout: RepoLayout, instance: str, *lines: tuple[str, str]) -> None:

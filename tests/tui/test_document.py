@@ -165,6 +165,14 @@ async def test_what_a_task_handed_in_is_shown_file_by_file(tmp_path: Path) -> No
         assert at.focus == "board"
 
 
+async def test_a_plan_is_a_document_without_files(tmp_path: Path) -> None:
+    async with visit(tmp_path, "two at work") as at:
+        await at.press("d")
+        assert at.place == "DocumentScreen"
+        assert "No file was changed." in at.text
+        assert "the architect's plan" in at.text
+
+
 async def test_added_and_removed_lines_have_grounds_of_their_own(tmp_path: Path) -> None:
     async with visit(tmp_path, "two at work", size=(120, 50)) as at:
         await at.press("down", "down", "d")

@@ -135,7 +135,9 @@ class ControlRoom(App[None]):
             screens[-1].tail()
 
     def _screens(self) -> list[RoomScreen]:
-        """Those in sight or beneath; all are few, and none is left while the room closes."""
+        """Those in sight or beneath: few, and none while the room closes and takes them apart."""
+        if not self.is_running:
+            return []
         return [screen for screen in self.screen_stack if isinstance(screen, RoomScreen) and screen.is_mounted]
 
     def pulse(self) -> None:

@@ -17,7 +17,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_tui import commands, words
-from swarm_tui.widgets.bars import Bar, Heading, KeyBar
+from swarm_tui.widgets.bars import Heading, KeyBar
 from swarm_tui.widgets.document import Document
 from swarm_tui.widgets.line_pane import Row
 
@@ -48,7 +48,7 @@ class GateScreen(RoomScreen):
     def compose(self) -> ComposeResult:
         yield Heading(id="head")
         yield Document(id="document")
-        yield Bar(id="said")
+        yield Heading(id="said")
         yield Input(id="comment", placeholder="What shall change? Enter sends, Esc goes back", compact=True)
         yield KeyBar(id="keys")
 
@@ -70,7 +70,7 @@ class GateScreen(RoomScreen):
             is_again = self._opened_seq > 0
             self._opened_seq = gate.opened_seq
             self._show_document(is_again)
-        self.query_one(Heading).show(*self._head(gate))
+        self.query_one("#head", Heading).show(*self._head(gate))
         self._judge_answer(gate)
 
     def _show_document(self, is_again: bool) -> None:
@@ -113,7 +113,7 @@ class GateScreen(RoomScreen):
         return rows
 
     def say(self, text: str, style: str = "muted") -> None:
-        self.query_one("#said", Bar).show(((f" {clean_line(text)}", style),))
+        self.query_one("#said", Heading).show(((f" {clean_line(text)}", style),))
 
     # -- deciding
 

@@ -122,7 +122,8 @@ class Document(LinePane):
 
     def sizes(self) -> list[tuple[str, int, int]]:
         """Each file with its added and removed lines."""
-        ends = [line for line, _ in self._file_lines[1:]] + [len(self.lines)]
+        starts = [line for line, _ in self._file_lines]
+        ends = [*starts, len(self.lines)][1:]
         out = []
         for (start, path), end in zip(self._file_lines, ends, strict=True):
             styles = [line[0][1] for line in self.lines[start:end]]
