@@ -21,6 +21,8 @@ from swarm_core.client import SwarmClient
 from swarm_core.tools.confine import confinement
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.ids import ulid
+from swarm_core.vocabulary.inbox import InboxItem
 
 pytestmark = pytest.mark.timeout(120)
 SERVICES = """\
@@ -399,3 +401,23 @@ def test_an_agent_that_reaches_outside_its_directories_changes_nothing_there(roo
             event.data["tool"] == reach.tool and reach.target in f"{event.data['target']} {event.data['message']}"
             for event in denied
         ), f"{reach} was not journaled"
+
+
+def test_a_request_to_stop_that_an_engine_left_behind_does_not_stop_the_next(tmp_path: Path) -> None:
+    root = repos.small(tmp_path / "repo")
+    client = SwarmClient(root)
+    stale = client.send(InboxItem(ulid(), "engine.stop"))
+    pid = client.ensure_engine().pid
+    answer = wait_until("the engine's answer", lambda: client.answer(stale))
+
+    assert answer.result == "refused"
+    assert client.engine().pid == pid
+    assert swarm("stop", cwd=root).returncode == 0
+
+
+@pytest.mark.parametrize("speed", ["nan", "inf", "-1", "fast"])
+def test_a_pace_that_is_none_is_refused(tmp_path: Path, speed: str) -> None:
+    done = swarm("demo", "--speed", speed, "--dir", str(tmp_path / "x"), cwd=tmp_path)
+
+    assert (done.returncode, (tmp_path / "x").exists()) == (2, False)
+    assert "--speed" in done.stderr

@@ -18,6 +18,7 @@ from swarm_core.workspace.preflight import find_root
 POLL_S = 0.05
 ANSWER_TIMEOUT_S = 30.0
 UNLANDED_EXIT = 30
+MAX_PACE = 100.0
 
 Parsers = Any  # argparse's type for this is private
 
@@ -88,6 +89,17 @@ def exit_code(view: RunView) -> int:
     if view.run.status != "completed":
         return RunFailed.exit_code
     return 0 if view.run.landed else UNLANDED_EXIT
+
+
+def pace(text: str) -> float:
+    """A ``--speed``: how long scripted pauses are, 1 as written, 0 without. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= MAX_PACE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {MAX_PACE:g}")
+    return value
 
 
 def has_terminal() -> bool:

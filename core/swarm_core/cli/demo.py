@@ -18,7 +18,7 @@ from swarm_core.demo.repository import GOAL, create
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
 
-from .common import Parsers, exit_code, follow, has_terminal
+from .common import Parsers, exit_code, follow, has_terminal, pace
 from .operator import AutoOperator
 from .plain import line
 from .run import start
@@ -26,7 +26,7 @@ from .run import start
 
 def add(parsers: Parsers) -> None:
     parser = parsers.add_parser("demo", help="watch a swarm build a small platform: offline, no key")
-    parser.add_argument("--speed", type=float, help="pace; 0 is as fast as it goes (default 1, without a terminal 0)")
+    parser.add_argument("--speed", type=pace, help="pace; 0 is as fast as it goes (default 1, without a terminal 0)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="make the repository here (default: a new one in /tmp)")
     parser.add_argument("--headless", action="store_true", help="plain lines; gates are decided by the demo's script")
 

@@ -15,7 +15,7 @@ from swarm_core.vocabulary.errors import ConfigurationError, UsageError
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.workspace.preflight import check
 
-from .common import Parsers, exit_code, follow, has_terminal, here, require, wait_for_answer
+from .common import Parsers, exit_code, follow, has_terminal, here, pace, require, wait_for_answer
 from .operator import AutoOperator
 
 CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE")
@@ -25,10 +25,14 @@ def add(parsers: Parsers) -> None:
     parser = parsers.add_parser("run", help="start a run for a goal and open the control room")
     parser.add_argument("goal", metavar="GOAL", help="what the swarm shall build, in your words")
     parser.add_argument("--headless", action="store_true", help="print events as JSON lines instead of the room")
-    parser.add_argument("--yes", action="store_true", help="with --headless: approve every gate, landing included")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="with --headless: approve every gate, landing included; what fails three times is given up",
+    )
     parser.add_argument("--offline", action="store_true", help="rehearse with the shipped scripted model: no key")
     parser.add_argument("--script", metavar="NAME", help="answer from these scripts (built-in name or directory)")
-    parser.add_argument("--speed", type=float, default=1.0, help="pace of scripts; 0 is as fast as it goes")
+    parser.add_argument("--speed", type=pace, default=1.0, help="pace of scripts; 0 is as fast as it goes")
 
 
 def run(options: argparse.Namespace) -> int:

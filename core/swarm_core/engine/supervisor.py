@@ -19,7 +19,7 @@ from swarm_core.journal.projections import prepare
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
-from swarm_core.vocabulary.ids import SLUG
+from swarm_core.vocabulary.ids import SLUG, ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import CONFIG_FILE, RepoLayout, RunLayout
 from swarm_core.workspace.preflight import check as check_repository
@@ -47,6 +47,7 @@ class Supervisor:
         self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self.stopping = asyncio.Event()
         self.idle_since = clock.monotonic_s()
+        self.born = ulid()
         self._fatal: BaseException | None = None
 
     async def serve(self) -> None:
@@ -176,6 +177,8 @@ class Supervisor:
         match item.kind:
             case "run.start":
                 return await self._start(item)
+            case "engine.stop" if item.id < self.born:
+                return Verdict(False, "it was meant for an engine that is gone")
             case "engine.stop":
                 self.stopping.set()
                 return Verdict(True)
