@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from swarm_core import __version__
-from swarm_core.vocabulary.errors import SwarmError
+from swarm_core.vocabulary.errors import SwarmError, UsageError
 
 OpenRoom = Callable[[Path, str | None], int]
 COMMANDS = (
@@ -55,6 +55,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _enter(directory: Path) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise UsageError(f"-C {directory}: {error.strerror}", hint="name a directory that is there") from error
+
+
 def main(argv: Sequence[str] | None = None, open_room: OpenRoom | None = None) -> int:
     """Run one command and return its exit code; errors are one clear message, never a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -65,7 +72,7 @@ def main(argv: Sequence[str] | None = None, open_room: OpenRoom | None = None) -
     options.open_room = open_room
     try:
         if options.directory is not None:
-            os.chdir(options.directory)
+            _enter(options.directory)
         module = importlib.import_module(f"swarm_core.cli.{options.command or 'attach'}")
         return int(module.run(options))
     except SwarmError as error:

@@ -55,10 +55,11 @@ def wait_for_answer(client: SwarmClient, item: str, timeout_s: float = ANSWER_TI
     )
 
 
-def require(answer: Answer) -> Answer:
-    """Raises DecisionRefused with the engine's reason unless the request was applied."""
+def require(answer: Answer, hint: str = "") -> Answer:
+    """Raises DecisionRefused with the engine's reason unless the request was applied; ``hint`` is the next step where
+    the engine names none."""
     if answer.result != "applied":
-        raise DecisionRefused(answer.reason)
+        raise DecisionRefused(answer.reason, hint="" if "\n  next: " in answer.reason else hint)
     return answer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from swarm_core.vocabulary.errors import UsageError
+from swarm_core.vocabulary.errors import DecisionRefused
 
 from .common import Parsers, add_run_option, chosen_run, here, require, wait_for_answer
 
@@ -22,9 +22,9 @@ def send_decision(options: argparse.Namespace, verdict: str) -> int:
     run_id = chosen_run(client, options.run)
     gate = client.view(run_id).gates.get(options.gate)
     if gate is None:
-        raise UsageError(f"there is no gate {options.gate!r} in {run_id}", hint="swarm-tui gates")
+        raise DecisionRefused(f"there is no gate {options.gate!r} in {run_id}", hint="swarm-tui gates")
     client.ensure_engine()
     item = client.decide(run_id, gate.id, verdict, options.note, options.evidence or gate.evidence)
-    require(wait_for_answer(client, item))
+    require(wait_for_answer(client, item), "swarm-tui gates shows what waits, swarm-tui gates ID its evidence")
     print(f"{gate.id}: {verdict} accepted")
     return 0

@@ -43,10 +43,18 @@ def run(options: argparse.Namespace) -> int:
     chosen = {key: value for key, value in wanted.items() if value is not None and value is not False}
     if not (options.offline or options.script):
         require_credentials(spec)
+    _check_scripts(spec, client, chosen)
     run_id = start(client, options.goal, chosen)
     if not options.headless and has_terminal() and options.open_room is not None:
         return int(options.open_room(client.layout.root, run_id))
     return print_events(client, run_id, approve=options.yes)
+
+
+def _check_scripts(spec: SwarmSpec, client: SwarmClient, chosen: dict[str, Any]) -> None:
+    """What is wrong with a script is said here, with its place, before there is a run."""
+    from swarm_core.engine.models import ModelPool  # the other commands do without it
+
+    ModelPool(spec, client.layout.root, client.clock).check(chosen)
 
 
 def require_credentials(spec: SwarmSpec) -> None:

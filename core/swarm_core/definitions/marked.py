@@ -12,6 +12,7 @@ import yaml
 from swarm_core.vocabulary.errors import ConfigurationError
 
 MAX_FILE_BYTES = 1 << 20
+EVERY_KEY = "swarm-tui init --print shows every key explained"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 
@@ -27,6 +28,7 @@ class Marked:
         return self.node.start_mark.line + 1 if self.node.start_mark else 1
 
     def wrong(self, message: str, hint: str = "") -> ConfigurationError:
+        hint = hint or EVERY_KEY
         return ConfigurationError(f"{self.name}: {message}", path=self.path, line=self.line, hint=hint)
 
     def items(self) -> Iterator[tuple[str, Marked]]:

@@ -28,6 +28,7 @@ from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .agent_act import AgentAct
+from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .models import ModelPool
 from .runner import Runner
@@ -105,6 +106,7 @@ class Hands:
             "hub": str(self.layout.hub),
             "integration": await hub.integration(),
         }
+        reached(CrashPoint.AFTER_HUB_BEFORE_RECORD)
         await self.runner.record(Draft("run.started", data))
 
     async def _start_instance(self, instance: str) -> None:
@@ -119,11 +121,13 @@ class Hands:
             await self.runner.record(Draft("agent.starting", data, agent=instance))
         hub = await self.hub()
         await hub.add_tree(instance)
+        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
         await self.runner.record(Draft("agent.ready", agent=instance))
 
     async def _retire(self, instance: str) -> None:
         hub = await self.hub()
         await hub.remove_tree(instance)
+        reached(CrashPoint.AFTER_REMOVAL_BEFORE_RECORD)
         await self.runner.record(Draft("agent.retired", {"reason": "its work is done"}, agent=instance))
 
     # -- gates
@@ -132,6 +136,7 @@ class Hands:
         evidence = await self._evidence(gate)
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
         await asyncio.to_thread(replace_durably, self.layout.dir / name, evidence.document)
+        reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
         await self.runner.record(Draft("gate.opened", evidence.data(gate.id, name), task=gate.task or None))
 
     async def _evidence(self, gate: Gate) -> Evidence:
@@ -233,6 +238,7 @@ class Hands:
             data = {"paths": list(conflict.paths), "onto": onto, "messages": [conflict.message]}
             await self.runner.record(Draft("merge.conflicted", data, task=task.id))
             return
+        reached(CrashPoint.AFTER_MERGE_BEFORE_RECORD)
         data = {"commit": commit, "integration": merged}
         await self.runner.record(Draft("merge.completed", data, task=task.id))
 
@@ -250,6 +256,7 @@ class Hands:
         except WorkspaceError as error:
             await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": str(error)}))
             return
+        reached(CrashPoint.AFTER_LANDING_BEFORE_RECORD)
         await self._finish(landed=True, commit=commit, reason="")
 
     async def _keep_unlanded(self, reason: str) -> None:

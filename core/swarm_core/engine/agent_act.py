@@ -22,6 +22,8 @@ from swarm_core.vocabulary.ids import numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
+from .crash_points import CrashPoint, reached
+
 if TYPE_CHECKING:
     from .acts import Hands
 
@@ -162,6 +164,7 @@ class AgentAct:
             author=self.instance.id,
         )
         if commit is not None:
+            reached(CrashPoint.AFTER_COMMIT_BEFORE_RECORD)
             await self._report_commit(commit)
         return commit
 
@@ -198,6 +201,7 @@ class AgentAct:
     # -- the outcome
 
     async def _conclude(self, hub: Hub, outcome: Outcome) -> None:
+        reached(CrashPoint.AFTER_HANDOFF_BEFORE_RECORD)
         match outcome:
             case Plan():
                 await self._submit_plan(outcome)

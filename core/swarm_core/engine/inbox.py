@@ -16,6 +16,7 @@ from swarm_core.vocabulary.errors import SwarmError, UsageError
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
 
+from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
 
 MAX_ITEM_BYTES = 1 << 20
@@ -86,6 +87,7 @@ class Inbox:
             verdict = Verdict(False, str(error))
         except FileNotFoundError:
             return
+        reached(CrashPoint.AFTER_DECISION_BEFORE_ARCHIVE)
         archiving = asyncio.create_task(asyncio.to_thread(self._archive, path, raw, verdict))
         try:
             await asyncio.shield(archiving)

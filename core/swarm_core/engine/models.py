@@ -9,7 +9,8 @@ from typing import Any
 
 from swarm_core.agents.cast import cast
 from swarm_core.agents.model import Model
-from swarm_core.agents.scripted_model import ScriptedModel, load_scripts
+from swarm_core.agents.script import Script, load_scripts
+from swarm_core.agents.scripted_model import ScriptedModel
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
@@ -59,10 +60,17 @@ class ModelPool:
                 self._anthropic = AnthropicModel(clock=self.clock)
             return self._anthropic
         if self._scripted is None:
-            name = options.get("script") or (OFFLINE_SCRIPT if options.get("offline") else self.spec.script)
-            scripts = cast(load_scripts(script_directory(str(name), self.root)), self.spec.services, self.goal)
-            self._scripted = ScriptedModel(scripts, self.clock, float(options.get("speed", 1.0)))
+            self._scripted = ScriptedModel(self._scripts(options), self.clock, float(options.get("speed", 1.0)))
         return self._scripted
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Read the scripts a run with ``options`` would play. Raises ConfigurationError if they are not in order."""
+        if any(self.is_scripted(service, options) for service in self.spec.services.values()):
+            self._scripts(options)
+
+    def _scripts(self, options: Mapping[str, Any]) -> Mapping[str, Script]:
+        name = options.get("script") or (OFFLINE_SCRIPT if options.get("offline") else self.spec.script)
+        return cast(load_scripts(script_directory(str(name), self.root)), self.spec.services, self.goal)
 
     async def close(self) -> None:
         for model in (self._scripted, self._anthropic):

@@ -22,6 +22,7 @@ from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
+from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
 
 MAX_ACT_TRIES = 3
@@ -76,6 +77,7 @@ class Runner:
             while True:
                 for draft in drafts:
                     self.view.check(draft)
+                reached(CrashPoint.BEFORE_APPEND)
                 try:
                     events = await self.journal.append(*drafts)
                     break
@@ -88,6 +90,7 @@ class Runner:
                     self._fatal = error
                     self.changed.set()
                     raise
+            reached(CrashPoint.AFTER_APPEND_BEFORE_APPLY)
             for event in events:
                 self.view.apply(event)
         if is_paused:

@@ -121,6 +121,7 @@ class Supervisor:
         await asyncio.to_thread(check_repository, self.layout.root)
         spec = load(self.layout.config)
         models = ModelPool(spec, self.layout.root, self.clock)
+        await asyncio.to_thread(models.check, options)
         services = {
             key: {
                 "persona": service.persona,

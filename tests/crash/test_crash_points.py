@@ -1,0 +1,136 @@
+"""The engine dies at every named place and a new one goes on: the same tree, no merge twice, no gate skipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.support.cli import git, wait_until
+
+from swarm_core.cli.operator import AutoOperator
+from swarm_core.client import SwarmClient
+from swarm_core.engine.crash_points import VARIABLE, CrashPoint
+from swarm_core.vocabulary.errors import EngineError
+from swarm_core.vocabulary.ids import ulid
+from swarm_core.vocabulary.inbox import InboxItem
+
+pytestmark = pytest.mark.timeout(120)
+
+CONFIG = """\
+adapter: scripted
+script: scripts
+services:
+  api: {directories: [api]}
+  web: {directories: [web]}
+"""
+PLAN = """\
+- do:
+    - tool: plan_tasks
+      args:
+        tasks:
+          - {key: a, title: Build the API, description: Build it., assigned_to: api}
+          - {key: b, title: Build the page, description: Build it., assigned_to: web, dependencies: [a]}
+"""
+WORK = """\
+- when: {{iteration: 1}}
+  do: [{{tool: Write, args: {{file_path: {0}/one.txt, content: "one\\n"}}}}]
+- when: {{iteration: 1}}
+  do: [{{tool: commit, args: {{message: "feat: one"}}}}]
+- when: {{iteration: 1}}
+  do: [{{tool: Write, args: {{file_path: {0}/two.txt, content: "two\\n"}}}}]
+- when: {{iteration: 1}}
+  do: [{{tool: handoff, args: {{what_i_did: both}}}}]
+- when: {{iteration: ">1"}}
+  do: [{{tool: Edit, args: {{file_path: {0}/two.txt, old_string: two, new_string: "2"}}}}]
+- when: {{iteration: ">1"}}
+  do: [{{tool: handoff, args: {{what_i_did: mended}}}}]
+"""
+WANTED = {"api/one.txt": "one\n", "api/two.txt": "2\n", "web/one.txt": "one\n", "web/two.txt": "two\n"}
+
+
+def repository(root: Path) -> SwarmClient:
+    for name, text in {
+        "multi-agent.yaml": CONFIG,
+        "scripts/architect.yaml": PLAN,
+        "scripts/api.yaml": WORK.format("api"),
+        "scripts/web.yaml": WORK.format("web"),
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "-c", "user.name=op", "-c", "user.email=op@localhost", "commit", "-qm", "start")
+    return SwarmClient(root)
+
+
+def requested_run(client: SwarmClient) -> str | None:
+    """The run's name, from the request or what became of it: the engine may have died in between."""
+    for path in (*client.layout.inbox.glob("*.json"), *client.layout.inbox_done.glob("*.json")):
+        body = json.loads(path.read_text())
+        if body.get("run"):
+            return str(body["run"])
+    return None
+
+
+def rule(place: str, service: str, round_: int) -> tuple[str, str]:
+    if place == "merge" and service == "api" and round_ == 1:
+        return "reject", "write it as a digit"
+    return "approve", ""
+
+
+def drive(client: SwarmClient, run: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Decide as ``rule`` says; start a new engine, without the trap, when the old one died. Returns the deaths."""
+    operator, deaths = AutoOperator(client, run, rule), 0
+
+    def is_over() -> bool:
+        nonlocal deaths
+        if run in client.runs():
+            view = client.view(run)
+            operator.look(view)
+            if view.is_over:
+                return True
+        if not client.engine().is_alive:
+            deaths += 1
+            monkeypatch.delenv(VARIABLE, raising=False)
+            client.ensure_engine()
+        return False
+
+    wait_until("the end of the run", is_over, timeout_s=60)
+    return deaths
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("point", list(CrashPoint))
+def test_a_run_survives_the_engines_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: CrashPoint, times: int
+) -> None:
+    once = (CrashPoint.AFTER_HUB_BEFORE_RECORD, CrashPoint.AFTER_LANDING_BEFORE_RECORD)
+    if times > 1 and point in once:
+        times = 1  # a run gets there once
+    client = repository(tmp_path)
+    monkeypatch.setenv(VARIABLE, f"{point}:{times}")
+    try:
+        client.ensure_engine()
+        client.start_run("build", {"speed": 0})
+    except EngineError:
+        pass  # it died while it was coming up
+    run = wait_until("the run's request", lambda: requested_run(client))
+
+    deaths = drive(client, run, monkeypatch)
+
+    assert deaths == 1
+    view = client.view(run)
+    assert (view.run.status, view.run.landed, view.run.outcome) == ("completed", True, "clean")
+    assert {name: (tmp_path / name).read_text() for name in WANTED} == WANTED
+    assert git(tmp_path, "status", "--porcelain") == ""
+    events = client.reader(run).poll(1 << 24)
+    merged = [str(event.task) for event in events if event.kind == "merge.completed"]
+    assert sorted(merged) == ["task_001", "task_002"]
+    merges = git(tmp_path, "log", "--merges", "--format=%s", "main").splitlines()
+    assert len(merges) == 2
+    passed = {gate.id for gate in view.gates.values() if gate.status == "passed"}
+    assert passed == {e.data["gate"] for e in events if e.kind == "gate.decided" and e.data["verdict"] == "approve"}
+    assert len([gate for gate in view.gates.values() if gate.place == "merge"]) == 3
+    client.send(InboxItem(ulid(), "engine.stop"))
+    wait_until("the engine's end", lambda: not client.engine().is_alive)
