@@ -91,6 +91,12 @@ def test_a_files_name_is_shown_as_git_has_it(tmp_path: Path, name: str, shown: s
     assert paths(git(repo, "show", "--format=", "HEAD")) == [shown]
 
 
+def test_a_mark_that_an_agent_wrote_is_not_painted_as_a_measurement() -> None:
+    rows = dict(styled("gate_001\n\nWhat the agent says\n  ✓ all tests\n\nChecks, measured by the engine\n  ✗ tests"))
+    assert rows["  ✓ all tests"] == "plain"
+    assert rows["  ✗ tests"] == "bad"
+
+
 def test_a_renamed_file_is_shown_under_its_new_name() -> None:
     patch = "diff --git a/old.py b/new.py\nsimilarity index 100%\nrename from old.py\nrename to new.py\n"
     assert paths(patch) == ["new.py"]

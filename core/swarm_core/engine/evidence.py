@@ -174,7 +174,8 @@ def escalation_evidence(gate: Gate, task: Task, log_tail: Sequence[str], conflic
 
 
 def _encode(lines: Sequence[str]) -> bytes:
-    return "\n".join(clean(line) for line in lines).encode()
+    """Each of ``lines`` as one line: the name of a file may have line breaks and must not begin a section with them."""
+    return "\n".join(clean(line.replace("\n", "\u240a")) for line in lines).encode()
 
 
 def _indent(text: str, width: int = 2) -> list[str]:

@@ -11,6 +11,8 @@ from .line_pane import LinePane, Row
 from .log_pane import wrapped
 
 _QUIET_HEADS = ("index ", "--- ", "+++ ")
+_MEASURED = ("Checks", "Tasks", "In the way")
+"""Headings of what the engine says of its own knowledge; what agents wrote is indented below others."""
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
@@ -22,7 +24,7 @@ def rows_of(text: str) -> tuple[list[Row], list[tuple[int, str]]]:
     """
     rows: list[Row] = []
     files: list[tuple[int, str]] = []
-    in_patch, old, new = False, 0, 0
+    in_patch, is_measured, old, new = False, False, 0, 0
     for raw in text.split("\n"):
         line = clean_line(raw)
         if old > 0 or new > 0:
@@ -40,7 +42,9 @@ def rows_of(text: str) -> tuple[list[Row], list[tuple[int, str]]]:
             old, new = int(hunk[1] or 1), int(hunk[2] or 1)
             rows.append(((line, "hunk"),))
         elif not in_patch:
-            rows.append(_prose(line))
+            if line and not line.startswith(" "):
+                is_measured = line.startswith(_MEASURED)
+            rows.append(_prose(line, is_measured=is_measured))
         elif line and not line.startswith(_QUIET_HEADS):
             rows.append(((f"  {line}", "muted"),))
     return rows, files
@@ -62,13 +66,16 @@ def _path_of(line: str) -> str:
 _CHANGE = {"+": "added", "-": "removed", "\\": "muted"}
 
 
-def _prose(line: str) -> Row:
-    """A line above the patch; its indentation is a piece of its own, so that wrapping keeps it."""
+def _prose(line: str, *, is_measured: bool) -> Row:
+    """A line above the patch; its indentation is a piece of its own, so that wrapping keeps it.
+
+    Only under the engine's own headings a mark is coloured: an agent that writes ``✓ tests`` has not passed them.
+    """
     text = line.lstrip()
     margin = (line[: len(line) - len(text)], "plain")
-    if text.startswith("✓"):
+    if is_measured and text.startswith("✓"):
         return (margin, (text, "good"))
-    if text.startswith("✗"):
+    if is_measured and text.startswith("✗"):
         return (margin, (text, "bad"))
     if text and set(text) == {"─"}:
         return (margin, (text, "muted"))
