@@ -12,7 +12,7 @@ def test_no_foreign_text_begins_a_section_of_its_own() -> None:
     handoff = {"what_i_did": FORGED, "whats_left": FORGED, "recommendation": FORGED}
     task = Task("task_001", title=FORGED, handoff=handoff, notes=(FORGED,), instance="db-1")
     evidence = merge_evidence(
-        Gate("gate_001"),
+        Gate("gate_001", "merge", "a title"),
         task,
         branch="agent/db-1",
         base="91c0aa72",
