@@ -1,9 +1,10 @@
 """Claim: a durable step that does nothing costs 70 times less than the best peer's, at the same durability.
 
-A hundred agents with ten steps each run at once, and each step is synced to the disk before the agent's next one begins:
-our journal, LangGraph with ``AsyncSqliteSaver`` and ``durability="sync"``, and DBOS on SQLite, each in a process of its
-own, in turns. Included for everybody: the row an agent begins with, encoding, checksums, waking the agent. Excluded for
-everybody: imports, opening the database, one agent that ran before to warm up, and what follows the last step.
+A hundred agents with ten steps each run at once; each step is synced to the disk before its agent's next one begins:
+our journal, LangGraph with ``AsyncSqliteSaver`` and ``durability="sync"``, and DBOS on SQLite, each in a process of
+its own, in turns. Included for everybody: the row an agent begins with, encoding, checksums, waking the agent.
+Excluded for everybody: imports, opening the database, one agent that ran before to warm up, and what follows the last
+step.
 
 ``--install`` makes the peers' environment anew; it is made by itself when it is not there.
 """
@@ -160,7 +161,7 @@ def main() -> int:
     missing = ""
     try:
         peer_python = ready_peers(os.environ).python
-        pythons |= {peer: peer_python for peer in PEERS}
+        pythons |= dict.fromkeys(PEERS, peer_python)
     except NotInstalledError as error:
         missing = str(error)
     times, limit = measure(pythons, ROUNDS)

@@ -24,6 +24,7 @@ from swarm_core.vocabulary.layout import CONFIG_FILE, RepoLayout, RunLayout
 
 RUN = "20261121-100000-hundred-agents"
 SERVICES, REPLICAS = 10, 10
+BASE = "91c0aa72"
 CALL = {"model": "scripted", "input_tokens": 1200, "output_tokens": 80, "stop_reason": "tool_use", "ms": 2100}
 
 
@@ -61,7 +62,9 @@ def beginning(agents: int) -> Iterator[Draft]:
     """A run in which every agent's instance is idle and its task ready."""
     services = {f"service-{n}": {"model": "scripted", "replicas": REPLICAS} for n in range(1, SERVICES + 1)}
     yield Draft("run.created", {"title": "A hundred agents", "goal": "A hundred agents", "services": services})
-    yield Draft("run.started", {"base_ref": "refs/heads/main", "base": "91c0aa72", "hub": "", "integration": "91c0aa72"})
+    yield Draft(
+        "run.started", {"base_ref": "refs/heads/main", "base": "91c0aa72", "hub": "", "integration": "91c0aa72"}
+    )
     planning = {"title": "Plan", "assigned_to": "architect", "created_by": "orchestrator"}
     yield Draft("task.created", planning, task=PLANNING_TASK)
     yield Draft("task.cancelled", {"reason": "planned by hand"}, task=PLANNING_TASK)
@@ -76,8 +79,8 @@ def beginning(agents: int) -> Iterator[Draft]:
 
 def claim(agent: int) -> tuple[Draft, Draft]:
     """What an agent begins with; a peer's workflow or thread begins with a row, too."""
-    place = {"task": task(agent), "agent": instance(agent)}
-    return Draft("task.claimed", {"attempt": 1, "base": "91c0aa72"}, **place), Draft("agent.busy", **place)
+    claimed = Draft("task.claimed", {"attempt": 1, "base": BASE}, task=task(agent), agent=instance(agent))
+    return claimed, Draft("agent.busy", task=task(agent), agent=instance(agent))
 
 
 def call(agent: int) -> Draft:

@@ -61,7 +61,7 @@ class Steps:
             self.cpu_s = time.process_time() - self._started[1]
 
     def result(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Microseconds a step, CPU of all threads, and what there is to know. Raises SystemExit if steps are missing."""
+        """Microseconds a step (CPU: of all threads) and the facts. Raises SystemExit if steps are missing."""
         if self.count != AGENTS * STEPS:
             raise SystemExit(f"{self.count} steps became durable, {AGENTS * STEPS} were to")
         wall_us, cpu_us = (seconds / self.count * 1e6 for seconds in (self.wall_s, self.cpu_s))
