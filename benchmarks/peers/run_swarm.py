@@ -1,5 +1,6 @@
 """swarm-tui: a run of a hundred tasks, each claimed by an instance; a step is one ``llm.call``, an agent's most
-frequent fact. Variants: ``journal`` appends alone, ``record`` goes through the runner (check, append, fold)."""
+frequent fact. Variants: ``journal`` appends alone, ``record`` goes through the runner (check, append, fold). ``work``
+is the engine's process with lock, supervisor, policy and projections; only the hands that perform acts are others."""
 
 from __future__ import annotations
 
@@ -121,10 +122,38 @@ async def time_steps(steps: Steps, layout: RunLayout, variant: str) -> Mapping[s
 
 
 async def contestant(steps: Steps, directory: Path, variant: str) -> Mapping[str, Any]:
+    return await time_steps(steps, layout_in(directory), variant)
+
+
+def layout_in(directory: Path) -> RunLayout:
     os.environ["XDG_STATE_HOME"] = str(directory / "state")
-    layout = RepoLayout(directory / "repo").run(RUN)
-    return await time_steps(steps, layout, variant)
+    return RepoLayout(directory / "repo").run(RUN)
+
+
+def work(steps: Steps, directory: Path) -> None:
+    """Be the engine of the run in ``directory``; how far each agent came stands in the fold."""
+    from swarm_core.engine import __main__ as engine
+    from swarm_core.engine import supervisor
+    from swarm_core.engine.acts import Hands
+    from swarm_core.policy.effects import Act, RunAgent
+
+    class StepHands(Hands):
+        async def perform(self, act: Act) -> None:
+            if isinstance(act, RunAgent):
+                agent = self.view.tasks[act.task].order - 1
+                while self.view.tasks[act.task].usage.calls < STEPS:
+                    await steps.work()
+                    await self.runner.record(call(agent))
+                    steps.durable()
+            await asyncio.Event().wait()
+
+    layout = layout_in(directory)
+    if not layout.dir.exists():
+        asyncio.run(write_beginning(layout, AGENTS))
+    steps.start()
+    supervisor.Hands = StepHands  # type: ignore[attr-defined]
+    raise SystemExit(engine.main([str(layout.repo.root)]))
 
 
 if __name__ == "__main__":
-    run(sys.argv[1:], contestant)
+    run(sys.argv[1:], contestant, work)

@@ -71,8 +71,11 @@ class Steps:
 Contestant = Callable[[Steps, Path, str], Coroutine[Any, Any, Mapping[str, Any]]]
 
 
-def run(arguments: Sequence[str], contestant: Contestant) -> None:
-    """Start a contestant as its command line says; it gets the counter, its directory and the variant."""
+def run(arguments: Sequence[str], contestant: Contestant, work: Callable[[Steps, Path], None] | None = None) -> None:
+    """Start a contestant as its command line says; it gets the counter, its directory and the variant.
+
+    ``work`` takes the place of the contestant where a process is to start or go on and brings its own event loop.
+    """
     mode, directory, *rest = arguments
     if mode == "time":
         steps = Steps()
@@ -80,6 +83,8 @@ def run(arguments: Sequence[str], contestant: Contestant) -> None:
         print(json.dumps(steps.result(facts)), flush=True)
     else:
         steps = Steps(fd=int(rest[0]), step_s=float(rest[1]))
+        if work is not None:
+            work(steps, Path(directory))
         asyncio.run(contestant(steps, Path(directory), ""))
     os._exit(0)  # threads that a framework leaves behind are not part of what is measured
 
