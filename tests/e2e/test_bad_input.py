@@ -304,7 +304,8 @@ def test_an_unattended_run_ends_when_it_was_halted(root: Path) -> None:
 
 def test_an_unattended_run_gives_up_a_task_that_keeps_failing(root: Path) -> None:
     """Approving the same failure for ever would never end, and cost a call each time."""
-    turns = {"architect": [[plan(planned("b", "backend", "Greet"))]]}
+    again = use("change_plan", reassign=[{"task": "task_001", "assigned_to": "backend"}])
+    turns = {"architect": [[plan(planned("b", "backend", "Greet"))], [again]]}
     always = {"backend": failure(400, "invalid_request_error", "max_tokens is too large")}
     with played(Play(turns, always=always)) as server:
         done = swarm(*RUN, cwd=root, ANTHROPIC_API_KEY="test", ANTHROPIC_BASE_URL=server.base_url)
