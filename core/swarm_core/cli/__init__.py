@@ -27,6 +27,7 @@ COMMANDS = (
     "reject",
     "abort",
     "log",
+    "trace",
     "worktree",
     "demo",
     "doctor",
