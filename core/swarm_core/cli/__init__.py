@@ -28,6 +28,7 @@ COMMANDS = (
     "abort",
     "log",
     "trace",
+    "metrics",
     "worktree",
     "demo",
     "doctor",

@@ -7,6 +7,8 @@ from typing import Any
 
 from swarm_core.vocabulary.events import Event
 
+MAX_AMOUNT = 1e12
+
 
 def milliseconds(ts: str) -> int:
     """``2026-11-21T03:04:05.678Z`` as milliseconds since 1970. Raises ValueError."""
@@ -20,6 +22,12 @@ def stamp(at_ms: int) -> str:
     """Milliseconds since 1970 as ``2026-11-21T03:04:05.678Z``."""
     moment = datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def amount(value: Any) -> float:
+    """A number from a journal that can be added up: finite and not negative; 0 for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < MAX_AMOUNT else 0.0
 
 
 class Moments:

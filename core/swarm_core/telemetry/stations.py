@@ -15,7 +15,7 @@ from typing import Any
 from swarm_core.vocabulary.entities import PLANNING_TASK
 from swarm_core.vocabulary.events import Event
 
-from .moments import Moments
+from .moments import Moments, amount
 
 LANDING = "landing"
 # The event that brings a task to a station. Work done by agents and by the engine, and what is waited for.
@@ -77,6 +77,7 @@ class Stay:
 class TaskTimes:
     """A task's times. ``spent`` is milliseconds by station; ``chain`` the same for it and all it had to wait for.
 
+    ``unclaimed`` is how much of it went by before its first claim.
     ``after`` is the dependency that held it up longest, ``down_before`` how much of the run nobody was there for when
     it came to its present station (or to its end).
     """
@@ -91,11 +92,17 @@ class TaskTimes:
     ended: int = 0
     outcome: str = ""
     claims: int = 0
+    unclaimed: int = 0
     spent: dict[str, int] = field(default_factory=dict)
     chain: dict[str, int] = field(default_factory=dict)
     stay: Stay | None = None
     down_before: int = 0
     retry: tuple[int, int, str] | None = None  # since when, how long at most, rate_limit or backoff
+
+    @property
+    def net(self) -> int:
+        """Milliseconds from its beginning to its present station, without those in which no engine was there."""
+        return sum(self.spent.values()) - self.spent.get("down", 0)
 
     def add(self, station: str, milliseconds: int) -> None:
         if milliseconds:
@@ -172,7 +179,8 @@ class Stations:
         stay = Stay(times.key, station, self.moments.now, event.seq, gate=str(event.data.get("gate", "")))
         if station == "work":
             times.claims += 1
-            times.claimed = times.claimed or self.moments.now
+            if not times.claimed:
+                times.claimed, times.unclaimed = self.moments.now, times.net
             stay.agent, stay.number = event.agent or "", _whole(event.data.get("attempt"), times.claims)
         times.stay = stay
 
@@ -226,7 +234,7 @@ class Stations:
     # -- waiting before a model is asked again
 
     def _retries(self, times: TaskTimes, event: Event) -> None:
-        wait_ms = max(0, round(_number(event.data.get("wait_s")) * 1000))
+        wait_ms = round(amount(event.data.get("wait_s")) * 1000)
         kind = "rate_limit" if event.data.get("kind") == "limit" else "backoff"
         times.retry = (self.moments.now, wait_ms, kind)
 
@@ -246,7 +254,14 @@ class Stations:
 
     def freeze(self) -> dict[str, Any]:
         """Plain data from which ``thaw`` makes the same fold."""
-        tasks = [{**asdict(times), "dependencies": list(times.dependencies)} for times in self.tasks.values()]
+        tasks = [
+            {
+                **asdict(times),
+                "dependencies": list(times.dependencies),
+                "retry": list(times.retry) if times.retry is not None else None,
+            }
+            for times in self.tasks.values()
+        ]
         return {
             "moments": self.moments.freeze(),
             "tasks": tasks,
@@ -284,7 +299,3 @@ def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
 
 def _whole(value: Any, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and value == value else 0.0

@@ -26,6 +26,7 @@ from typing import Any
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.ids import attempt_span_id, span_id, trace_id
 
+from .moments import amount
 from .path import Link, critical_path
 from .stations import ENDS, LANDING, RUN_ENDS, Stations, Stay
 
@@ -216,7 +217,7 @@ class Trace:
         about = {name: data[name] for name in names if name in data}
         about["model"] = str(data.get("model", ""))
         about["served_by"] = self._models.get(event.agent or "", "")
-        span = self._leaf(event, f"chat {about['model']}", "chat", _length(data.get("ms")), True, about)
+        span = self._leaf(event, f"chat {about['model']}", "chat", amount(data.get("ms")), True, about)
         for pause in self._pauses.pop(event.task or "", []):
             self._add(self._pause_span(pause, span.id, event))
         return span
@@ -224,7 +225,7 @@ class Trace:
     def _tool(self, event: Event) -> Span:
         data, name = event.data, str(event.data.get("name", "tool"))
         about = {"tool": name, "target": str(data.get("target", ""))}
-        return self._leaf(event, name, "tool", _length(data.get("ms")), bool(data.get("ok", True)), about)
+        return self._leaf(event, name, "tool", amount(data.get("ms")), bool(data.get("ok", True)), about)
 
     def _denied(self, event: Event) -> Span:
         data, name = event.data, str(event.data.get("tool", "tool"))
@@ -234,7 +235,7 @@ class Trace:
     def _check(self, event: Event) -> Span:
         name, is_ok = str(event.data.get("name", "check")), event.kind == "check.passed"
         about = {"check": name, "tree": event.data.get("tree", ""), "exit_code": event.data.get("exit_code", 0)}
-        return self._leaf(event, name, "check", _length(event.data.get("seconds")) * 1000, is_ok, about)
+        return self._leaf(event, name, "check", amount(event.data.get("seconds")) * 1000, is_ok, about)
 
     # -- writing down
 
@@ -253,12 +254,6 @@ class Trace:
         if not self._keeps_ended:
             del self.spans[key]
         self._add(span)
-
-
-def _length(value: Any) -> float:
-    """A finite length that is not negative, whatever was written."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < 1e12 else 0.0
 
 
 _LEAVES = {
