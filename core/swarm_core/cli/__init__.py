@@ -27,6 +27,7 @@ COMMANDS = (
     "reject",
     "abort",
     "log",
+    "logs",
     "trace",
     "metrics",
     "worktree",
