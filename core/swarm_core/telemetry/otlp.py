@@ -261,5 +261,5 @@ def _resume(path: Path) -> int:
         found = [pair for span in spans for pair in span["attributes"] if pair["key"] == semconv.JOURNAL_SEQ]
         return max(int(pair["value"]["intValue"]) for pair in found)
     except (ValueError, KeyError, IndexError, TypeError):
-        path.unlink()  # not ours, or damaged: it is derived, so it is written anew
+        os.truncate(path, 0)  # not ours, or damaged: it is derived, so it is written anew
         return 0
