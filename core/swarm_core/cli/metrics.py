@@ -55,7 +55,8 @@ def lines(d: Mapping[str, Any]) -> Iterator[str]:
     yield f"{d['run']}  {d['status']}  event {d['seq']}"
     yield f"  wall {_s(d['wall_s'])}   critical path {_s(path['length_s'])} (waiting {_s(path['wait_s'])})"
     yield f"  parallelism {d['parallelism']:.2f}   agents busy {_s(d['busy_s'])} in {_s(d['active_s'])}"
-    yield f"  engine starts {d['engine_starts']}   crashes {d['crashes']}   down {_s(d['down_s'])}"
+    yield f"  engine starts {d['engine_starts']}   crashes {d['crashes']}"
+    yield f"  down {_s(d['down_s'])}   held {_s(d['held_s'])}"
     shown = ("created", "done", "cancelled", "claims", "retries", "reopened", "released")
     yield "  tasks  " + "   ".join(f"{name} {tasks[name]}" for name in shown)
     yield "  gates  " + "   ".join(f"{name.replace('_', ' ')} {count}" for name, count in gates.items())

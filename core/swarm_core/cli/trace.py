@@ -23,8 +23,8 @@ DEPTH = 2
 NAME_CELLS = 52
 BAR_CELLS = 32
 READ_BYTES = 1 << 22
-WAITING = frozenset({"queue", "gate", "merge_queue", "rate_limit", "backoff", "down"})
-COLUMNS = ("work", "evaluate", "merge", "queue", "gate", "merge_queue", "rate_limit", "backoff", "down")
+WAITING = frozenset({"queue", "gate", "merge_queue", "rate_limit", "backoff", "held", "down"})
+COLUMNS = ("work", "evaluate", "merge", "queue", "gate", "merge_queue", "rate_limit", "backoff", "down", "lost")
 
 
 def add(parsers: Parsers) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from swarm_core.vocabulary.entities import PLANNING_TASK
 from swarm_core.vocabulary.events import Event
 
 from .distribution import Distribution
@@ -51,6 +50,8 @@ COUNTED = frozenset(
         "check.not_measured",
         "gate.opened",
         "gate.invalidated",
+        "gate.aborted",
+        "task.skipped",
         "decision.refused",
         "merge.completed",
         "merge.conflicted",
@@ -59,7 +60,13 @@ COUNTED = frozenset(
     }
 )
 # An error's kind is named by this field of its data.
-ERRORS = {"task.failed": "kind", "llm.retry": "kind", "policy.denied": "rule", "check.failed": "name"}
+ERRORS = {
+    "task.failed": "kind",
+    "task.released": "kind",
+    "llm.retry": "kind",
+    "policy.denied": "rule",
+    "check.failed": "name",
+}
 MAX_KINDS = 100
 RETRY = "retry"  # a claim of a task that was claimed before
 
@@ -97,7 +104,7 @@ class Metrics:
             self._take(stay)
         if kind in COUNTED:
             self.counts[kind] = self.counts.get(kind, 0) + 1
-        if (field := ERRORS.get(kind)) is not None:
+        if (field := ERRORS.get(kind)) is not None and (data.get(field) or kind != "task.released"):
             _count(self.errors.setdefault(kind, {}), str(data.get(field) or "unknown"))
         if kind == "llm.call":
             self._called(event)
@@ -169,7 +176,7 @@ class Metrics:
         task = event.task or ""
         times = self.stations.tasks.get(task)
         service = self._services.get(event.agent or "") or (times.service if times is not None else "") or "unknown"
-        phase = event.phase or ("plan" if task == PLANNING_TASK else "work")
+        phase = event.phase or (times.kind if times is not None else "work")
         self.spending.add(event.data, service=service, task=task or "none", phase=phase)
         self.lengths["llm"].add(round(amount(event.data.get("ms"))))
 
@@ -189,6 +196,7 @@ class Metrics:
             "status": self.status,
             "wall_s": wall_s,
             "down_s": down_s,
+            "held_s": (moments.held + (moments.now - moments.held_since if moments.held_since else 0)) / 1000,
             "busy_s": busy_s,
             "active_s": active_s,
             "parallelism": _ratio(busy_s, active_s),
@@ -204,6 +212,7 @@ class Metrics:
                 "created": count("task.created", 0),
                 "done": done,
                 "cancelled": count("task.cancelled", 0),
+                "skipped": count("task.skipped", 0),
                 "claims": claims,
                 "retries": count(RETRY, 0),
                 "reopened": count("task.reopened", 0),
@@ -224,6 +233,7 @@ class Metrics:
                 "approved": self.verdicts.get("approve", 0),
                 "rejected": self.verdicts.get("reject", 0),
                 "invalidated": count("gate.invalidated", 0),
+                "aborted": count("gate.aborted", 0),
                 "decisions_refused": count("decision.refused", 0),
             },
             "merges": {
@@ -246,7 +256,7 @@ class Metrics:
         failed_tools = sum(self.errors.get("tool.failed", {}).values())
         retries, denied, failed = count("llm.retry", 0), count("policy.denied", 0), count("check.failed", 0)
         return {
-            "task": _ratio(count("task.failed", 0), claims),
+            "task": _ratio(count("task.failed", 0) + sum(self.errors.get("task.released", {}).values()), claims),
             "llm": _ratio(retries, retries + count("llm.call", 0)),
             "tool": _ratio(failed_tools, count("tool.used", 0)),
             "policy": _ratio(denied, denied + count("tool.used", 0)),

@@ -8,6 +8,8 @@ from typing import Any
 from swarm_core.vocabulary.events import Event
 
 MAX_AMOUNT = 1e12
+HOLDS = frozenset({"run.paused", "run.halted"})
+LETS_GO = frozenset({"run.resumed", "recovery.completed", "run.completed", "run.failed", "run.aborted"})
 
 
 def milliseconds(ts: str) -> int:
@@ -36,11 +38,12 @@ class Moments:
     ``now`` follows the events' wall time but never goes back: a clock that was set back stands still here until it
     has caught up. ``down`` is how much of the time up to ``now`` no engine worked on the run: from the last event
     of one engine to the first of the next. (How long the first one lived on after its last event, nobody knows.)
+    ``held`` is how long the run was paused or halted, up to ``held_since`` if it is now.
     """
 
     def __init__(self) -> None:
         self.start = self.now = self.down = 0
-        self.crashes = self.engines = 0
+        self.crashes = self.engines = self.held = self.held_since = 0
 
     def apply(self, event: Event) -> int:
         """Take the event's time; how many milliseconds nobody was there before it."""
@@ -56,6 +59,10 @@ class Moments:
         self.engines += is_start
         self.crashes += is_crash
         self.down += gap
+        if event.kind in HOLDS:
+            self.held_since = self.held_since or self.now
+        elif event.kind in LETS_GO and self.held_since:
+            self.held, self.held_since = self.held + self.now - self.held_since, 0
         return gap
 
     def freeze(self) -> dict[str, int]:

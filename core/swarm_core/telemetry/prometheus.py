@@ -25,6 +25,7 @@ def _families(d: Mapping[str, Any]) -> Iterator[tuple[str, str, str, list[Sample
     yield "swarm_run_info", "gauge", "The run and its status.", [("", {"status": d["status"]}, 1)]
     yield _gauge("swarm_wall_seconds", "Time since the run began.", d["wall_s"])
     yield _gauge("swarm_down_seconds", "Time of it in which no engine was there.", d["down_s"])
+    yield _gauge("swarm_held_seconds", "Time in which the run was paused or halted.", d["held_s"])
     yield _gauge("swarm_active_seconds", "Time in which at least one agent was busy.", d["active_s"])
     yield _gauge("swarm_busy_seconds", "Time of all agents together.", d["busy_s"])
     yield _gauge("swarm_parallelism", "Busy time by active time.", d["parallelism"])

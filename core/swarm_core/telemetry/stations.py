@@ -32,6 +32,7 @@ ARRIVES: Mapping[str, str] = {
     "gate.invalidated": "evaluate",
     "gate.opened": "gate",
     "gate.decided": "settle",
+    "gate.aborted": "settle",
     "task.verified": "settle",
     "merge.queued": "merge_queue",
     "merge.checking": "merge",
@@ -43,7 +44,7 @@ ENDS: Mapping[str, str] = {"task.done": "done", "task.cancelled": "cancelled", "
 RUN_ENDS = frozenset({"run.completed", "run.failed", "run.aborted"})
 # What a second of a task can be: first work, then waiting.
 WORK = ("work", "evaluate", "merge", "settle")
-WAITS = ("pending", "queue", "gate", "merge_queue", "rate_limit", "backoff", "down")
+WAITS = ("pending", "queue", "gate", "merge_queue", "rate_limit", "backoff", "down", "lost")
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ class Stay:
 class TaskTimes:
     """A task's times. ``spent`` is milliseconds by station; ``chain`` the same for it and all it had to wait for.
 
+    A task that a rollback takes back begins another ``life`` at ``reset``; what it spent before is ``lost`` time then.
     ``unclaimed`` is how much of it went by before its first claim.
     ``after`` is the dependency that held it up longest, ``down_before`` how much of the run nobody was there for when
     it came to its present station (or to its end).
@@ -93,6 +95,9 @@ class TaskTimes:
     outcome: str = ""
     claims: int = 0
     unclaimed: int = 0
+    kind: str = "work"
+    life: int = 1
+    reset: int = 0
     spent: dict[str, int] = field(default_factory=dict)
     chain: dict[str, int] = field(default_factory=dict)
     stay: Stay | None = None
@@ -118,6 +123,7 @@ class Stations:
         self.unfinished: dict[str, TaskTimes] = {}
         self.last_done = ""
         self.is_over = False
+        self._plans: list[str] = []
 
     def apply(self, event: Event) -> list[Stay]:
         """A cost that does not grow with the run, but for its end, when everything still open is closed."""
@@ -130,25 +136,28 @@ class Stations:
             for each in list(self.unfinished.values()):
                 self._end(each, event, "done" if each.key == LANDING and kind == "run.completed" else "ended", ended)
             return ended
+        elif kind == "rollback.done":
+            self._roll_back(event, ended)
         times = self._subject(event)
         if times is None:
             return ended
         if times.retry is not None and kind != "agent.waiting":
             self._waited(times, ended)
-        if kind == "llm.retry":
-            self._retries(times, event)
-        elif kind in ENDS:
+        if kind in ENDS:
             self._end(times, event, ENDS[kind], ended)
         elif (station := ARRIVES.get(kind)) is not None:
             self._arrive(times, station, event, ended)
+        if kind in ("llm.retry", "task.released"):
+            self._retries(times, event)
         return ended
 
     def _subject(self, event: Event) -> TaskTimes | None:
         key = event.task or (LANDING if event.kind.startswith(("gate.", "check.")) else "")
-        if key == LANDING and LANDING not in self.tasks and event.kind == "gate.evaluating":
+        if key == LANDING and LANDING not in self.unfinished and event.kind == "gate.evaluating":
+            life = self.tasks[LANDING].life + 1 if LANDING in self.tasks else 1
             before = self.tasks.get(self.last_done)
             began, down = (before.ended, before.down_before) if before is not None else (self.moments.start, 0)
-            times = TaskTimes(LANDING, "Landing", after=self.last_done, began=began, down_before=down)
+            times = TaskTimes(LANDING, "Landing", after=self.last_done, began=began, life=life, down_before=down)
             times.stay = Stay(LANDING, "settle", began, event.seq)
             self.tasks[LANDING] = self.unfinished[LANDING] = times
         return self.unfinished.get(key)
@@ -162,10 +171,13 @@ class Stations:
             str(data.get("assigned_to", "")),
             tuple(str(dependency) for dependency in data.get("dependencies") or ()),
             began=began,
+            kind=str(data.get("kind") or ("plan" if key == PLANNING_TASK else "work")),
             down_before=0 if key == PLANNING_TASK else self.moments.down,
         )
         times.stay = Stay(key, "pending", began, event.seq)
         self.tasks[key] = self.unfinished[key] = times
+        if times.kind == "plan":
+            self._plans.append(key)
 
     # -- moving
 
@@ -185,14 +197,44 @@ class Stations:
         times.stay = stay
 
     def _begin(self, times: TaskTimes, pending: Stay) -> None:
-        """A task can begin when what it depends on is there: before that it was not late, it was not due."""
-        planning = () if times.key == PLANNING_TASK else (PLANNING_TASK,)
-        known = [self.tasks[key] for key in (times.dependencies or planning) if key in self.tasks]
+        """A task can begin when what it depends on is there, the plan it is from included: before that it was not late,
+        it was not due."""
+        plans = () if times.key == PLANNING_TASK else self._plans
+        known = [self.tasks[key] for key in (*times.dependencies, *plans) if key in self.tasks and key != times.key]
         finished = [dependency for dependency in known if dependency.ended]
         if finished:
             last = max(finished, key=lambda dependency: (dependency.ended, dependency.key))
-            times.after, times.began, times.down_before = last.key, last.ended, last.down_before
-            pending.start = last.ended
+            times.after, times.began, pending.start = last.key, last.ended, last.ended
+            if not times.reset:
+                times.down_before = last.down_before
+        if times.reset > times.began:
+            times.add("lost", times.reset - times.began)
+            pending.start = times.reset
+
+    def _roll_back(self, event: Event, ended: list[Stay]) -> None:
+        """Tasks begin again or are dropped; a landing that was under way is over."""
+        changes = event.data.get("tasks")
+        for key, change in changes.items() if isinstance(changes, Mapping) else ():
+            times = self.tasks.get(key)
+            if times is None:
+                continue
+            if times.stay is not None:
+                self._end(times, event, "rolled back", ended)
+            times.outcome = "cancelled"
+            if change != "drop":
+                self._begin_again(times, event)
+        if (landing := self.tasks.get(LANDING)) is not None and landing.stay is not None:
+            self._end(landing, event, "rolled back", ended)
+        done = [times for times in self.tasks.values() if times.outcome == "done"]
+        self.last_done = max(done, key=lambda times: (times.ended, times.key)).key if done else ""
+
+    def _begin_again(self, times: TaskTimes, event: Event) -> None:
+        now = self.moments.now
+        times.life, times.reset, times.outcome, times.retry = times.life + 1, now, "", None
+        times.claimed = times.ended = times.unclaimed = 0
+        times.spent, times.chain, times.down_before = {}, {}, self.moments.down
+        times.stay = Stay(times.key, "pending", now, event.seq)
+        self.unfinished[times.key] = times
 
     def _leave(self, times: TaskTimes, event: Event, ended: list[Stay]) -> None:
         stay = times.stay
@@ -231,12 +273,12 @@ class Stations:
         before = self.tasks.get(times.after)
         return _sum(before.chain if before is not None else {}, times.spent)
 
-    # -- waiting before a model is asked again
+    # -- waiting before a model is asked, or a task is given to somebody, again
 
     def _retries(self, times: TaskTimes, event: Event) -> None:
         wait_ms = round(amount(event.data.get("wait_s")) * 1000)
         kind = "rate_limit" if event.data.get("kind") == "limit" else "backoff"
-        times.retry = (self.moments.now, wait_ms, kind)
+        times.retry = (self.moments.now, wait_ms, kind) if wait_ms else None
 
     def _waited(self, times: TaskTimes, ended: list[Stay]) -> None:
         """The wait that was announced, or as much of it as there was until something else happened."""
@@ -266,6 +308,7 @@ class Stations:
             "moments": self.moments.freeze(),
             "tasks": tasks,
             "last_done": self.last_done,
+            "plans": list(self._plans),
             "is_over": self.is_over,
         }
 
@@ -287,8 +330,9 @@ class Stations:
                 }
             )
             stations.tasks[times.key] = times
-            if not times.outcome:
+            if times.stay is not None:
                 stations.unfinished[times.key] = times
+        stations._plans = [str(key) for key in frozen["plans"]]
         stations.last_done, stations.is_over = str(frozen["last_done"]), bool(frozen["is_over"])
         return stations
 

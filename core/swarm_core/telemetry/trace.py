@@ -14,6 +14,7 @@
     │   ├── merge_queue           queued → looked at
     │   └── merge                 looked at → merged, conflicted, rejected
     ├── landing                   a task of the engine's own
+    ├── held                      paused or halted
     └── down                      no engine was there
 """
 
@@ -96,13 +97,16 @@ class Trace:
     def apply(self, event: Event) -> list[Span]:
         """Take the next event; the spans that are complete now."""
         self._ended = []
-        before, down = self.now_ms, self.stations.moments.down
+        before, down, held_since = self.now_ms, self.stations.moments.down, self.stations.moments.held_since
         stays = self.stations.apply(event)
         if not self.run:
             self._begin_run(event)
         if gap := self.stations.moments.down - down:
             key = span_id(self.run, "down", event.seq)
             self._add(Span(key, span_id(self.run), "no engine", "down", before, before + gap, "error", seq=event.seq))
+        if held_since and not self.stations.moments.held_since:
+            key = span_id(self.run, "held", held_since)
+            self._add(Span(key, span_id(self.run), "held", "held", held_since, self.now_ms, "ok", seq=event.seq))
         for stay in stays:
             self._leave(stay, event)
         self._task_span(event)
@@ -127,7 +131,7 @@ class Trace:
         times = self.stations.tasks.get(key)
         if times is None or event.kind not in ("task.created", "task.ready", "gate.evaluating"):
             return
-        span = span_id(self.run, key)
+        span = self._task_id(key)
         if (known := self.spans.get(span)) is None:
             kind = "landing" if key == LANDING else "task"
             about = {} if key == LANDING else {"service": times.service, "dependencies": list(times.dependencies)}
@@ -139,6 +143,8 @@ class Trace:
     def _end_tasks(self, event: Event) -> None:
         if event.kind in ENDS and event.task:
             self._end_task(event.task, event)
+        elif event.kind == "rollback.done":
+            self._close_lives(event)
         elif event.kind in RUN_ENDS:
             for span in [span for span in self.spans.values() if span.kind in ("task", "landing")]:
                 self._end_task(span.task, event)
@@ -146,12 +152,24 @@ class Trace:
             outcome = str(event.data.get("outcome") or event.kind.partition(".")[2])
             self._finish(span_id(self.run), self.now_ms, status, event.seq, {"outcome": outcome})
 
+    def _close_lives(self, event: Event) -> None:
+        """What was taken back ends here as a span; a task that was done before keeps the end that it had."""
+        taken = event.data.get("tasks")
+        names = {LANDING, *(taken if isinstance(taken, Mapping) else ())}
+        for span in [span for span in self.spans.values() if span.kind in ("task", "landing") and span.task in names]:
+            self._finish(span.id, self.now_ms, "error", event.seq, {"outcome": "rolled back"})
+
+    def _task_id(self, key: str) -> str:
+        """The span of a task; each life of one that was rolled back has its own."""
+        life = self.stations.tasks[key].life if key in self.stations.tasks else 1
+        return span_id(self.run, key) if life == 1 else span_id(self.run, key, "life", life)
+
     def _end_task(self, key: str, event: Event) -> None:
         times = self.stations.tasks.get(key)
         if times is not None:
             status = "ok" if times.outcome == "done" else "error"
             more = {"outcome": times.outcome, "claims": times.claims}
-            self._finish(span_id(self.run, key), self.now_ms, status, event.seq, more)
+            self._finish(self._task_id(key), self.now_ms, status, event.seq, more)
 
     # -- stations
 
@@ -170,12 +188,15 @@ class Trace:
             name, about = stay.gate or "gate", {"gate": stay.gate, "summary": str(event.data.get("summary", ""))}
         self._open[times.key] = span
         kind = "attempt" if stay.station == "work" else stay.station
-        parent = span_id(self.run, times.key)
+        parent = self._task_id(times.key)
         self._add(Span(span, parent, name, kind, stay.start, None, "open", times.key, event.seq, about))
 
     def _leave(self, stay: Stay, event: Event) -> None:
         if stay.station in ("rate_limit", "backoff"):
-            self._pauses.setdefault(stay.task, []).append(stay)
+            if stay.agent:
+                self._pauses.setdefault(stay.task, []).append(stay)
+            else:  # it rests in the queue after a failure that may pass
+                self._add(self._pause_span(stay, self._open.get(stay.task, self._task_id(stay.task)), event))
             return
         for pause in self._pauses.pop(stay.task, []) if stay.station == "work" else []:
             self._add(self._pause_span(pause, self._stay_id(stay), event))
@@ -186,7 +207,8 @@ class Trace:
                 more["outcome"] = stay.outcome
             if stay.down:
                 more["down_s"] = stay.down / 1000
-            status = "error" if stay.by in BAD_ENDS or stay.outcome == "reject" else "ok"
+            is_bad = stay.by in BAD_ENDS or stay.outcome == "reject" or (stay.by == "task.released" and stay.outcome)
+            status = "error" if is_bad else "ok"
             self._finish(self._stay_id(stay), stay.end or self.now_ms, status, event.seq, more)
 
     def _stay_id(self, stay: Stay) -> str:
@@ -203,7 +225,7 @@ class Trace:
 
     def _leaf(self, event: Event, name: str, kind: str, length_ms: float, is_ok: bool, about: dict[str, Any]) -> Span:
         key = event.task or LANDING
-        parent = self._open.get(key, span_id(self.run, key) if key in self.stations.tasks else span_id(self.run))
+        parent = self._open.get(key, self._task_id(key) if key in self.stations.tasks else span_id(self.run))
         holder = self.spans.get(parent)
         start = max(self.now_ms - round(length_ms), holder.start_ms if holder else 0)
         about["agent"] = event.agent or ""

@@ -42,6 +42,7 @@ def test_a_known_run_has_known_measures() -> None:
         "approved": 6,
         "rejected": 1,
         "invalidated": 0,
+        "aborted": 0,
         "decisions_refused": 0,
     }
     assert d["errors"] == {
@@ -158,3 +159,21 @@ def test_names_that_agents_make_up_do_not_grow_the_measures() -> None:
 
 def test_the_document_is_plain_json_of_an_empty_run_too() -> None:
     assert json.loads(json.dumps(document(Metrics())))["tasks"]["duration"]["count"] == 0
+
+
+def test_a_paused_run_is_held_and_a_snapshot_survives_a_rollback() -> None:
+    tale = a_run()
+    tale.events = [event for event in tale.events if event.kind != "run.completed"]
+    tale.at(80)("run.paused", mode="pause").at(90)("run.halted", mode="halt").at(95)
+    tale("rollback.done", tasks={"task_002": "again", "task_001": "drop"})("recovery.completed").at(96)
+    tale("task.ready", "task_002").at(97)("task.claimed", "task_002", "backend-1", attempt=4).at(99)
+    tale("task.released", "task_002", "backend-1", kind="stalled", wait_s=1)("run.aborted", reason="r")
+    whole = measured(tale)
+
+    assert whole["held_s"] == 15
+    assert whole["errors"]["task.released"] == {"stalled": 1}
+    for cut in range(len(tale.events)):
+        metrics = Metrics.thaw(json.loads(json.dumps(Metrics.of(tale.events[:cut]).freeze())))
+        for event in tale.events[cut:]:
+            metrics.apply(event)
+        assert metrics.document() == whole

@@ -157,3 +157,54 @@ def test_passing_spans_on_keeps_only_the_open_ones() -> None:
     assert len(passed) == len({span.id for span in passed})
     assert trace.spans == {}
     assert most <= 8
+
+
+def test_a_rest_after_a_failure_that_may_pass_is_no_wait_for_an_agent() -> None:
+    tale = Tale()("run.created")("task.created", "task_000", title="P", assigned_to="a")("task.ready", "task_000")
+    tale("task.claimed", "task_000", "a-1", attempt=1).at(2)
+    tale("task.released", "task_000", "a-1", kind="transport", wait_s=5.0, reason="r").at(10)
+    tale("task.claimed", "task_000", "a-1", attempt=2).at(11)("task.submitted", "task_000", "a-1")
+    trace = Trace.of(tale.events)
+
+    assert trace.critical_path()[0].spent_s == {"work": 3, "backoff": 5, "queue": 3}
+    rest = spans(trace, "backoff")[0]
+    assert (seconds(rest), trace.spans[rest.parent].kind) == ((2, 7), "queue")
+    assert [span.status for span in spans(trace, "attempt")] == ["error", "ok"]
+
+
+def test_a_rolled_back_task_has_another_life_and_the_first_one_is_lost_time() -> None:
+    tale = a_run()
+    cut = next(i for i, e in enumerate(tale.events) if e.kind == "run.completed")
+    tale.events = tale.events[:cut]
+    tale.at(70)("run.halted", reason="r").at(75)("recovery.started", to_seq=5)
+    tale("rollback.done", tasks={"task_002": "again", "task_003": "drop"})("recovery.completed").at(76)
+    tale("task.ready", "task_002").at(77)("task.claimed", "task_002", "backend-1", attempt=4)
+    tale.at(80)("task.submitted", "task_002", "backend-1")("gate.evaluating", "task_002", gate="gate_008")
+    tale.at(81)("gate.opened", "task_002", gate="gate_008").at(82)
+    tale("gate.decided", "task_002", gate="gate_008", verdict="approve")("task.done", "task_002")
+    tale.at(83)("gate.evaluating", gate="gate_009", place="landing")("gate.opened", gate="gate_009").at(84)
+    tale("gate.decided", gate="gate_009", verdict="approve").at(85)("run.completed", outcome="clean")
+    trace = Trace.of(tale.events)
+    path = trace.critical_path()
+
+    assert [(seconds(s), s.status) for s in spans(trace, "task", "task_002")] == [((20, 60), "ok"), ((20, 82), "ok")]
+    assert [seconds(span) for span in spans(trace, "landing")] == [(60, 75), (82, 85)]
+    assert [seconds(span) for span in spans(trace, "held")] == [(70, 75)]
+    assert [link.task for link in path] == ["task_000", "task_001", "task_002", "landing"]
+    assert sum(link.total_s for link in path) == 85
+    assert path[2].spent_s == {"lost": 55, "pending": 1, "queue": 1, "work": 3, "evaluate": 1, "gate": 1}
+    assert all(span.parent in trace.spans and span.end_ms is not None for span in [*trace.spans.values()][1:])
+
+
+def test_a_task_of_a_later_plan_is_not_late_before_that_plan() -> None:
+    tale = a_run()
+    tale.events = tale.events[
+        : next(i for i, e in enumerate(tale.events) if e.kind == "task.ready" and e.task == "task_002")
+    ]
+    tale.at(100)("task.created", "task_009", title="Replan", kind="plan")("task.ready", "task_009")
+    tale("task.claimed", "task_009", "architect-1", attempt=1).at(110)("task.submitted", "task_009", "architect-1")
+    tale("task.created", "task_010", title="More", dependencies=["task_001"])("task.done", "task_009")
+    trace = Trace.of(tale("task.ready", "task_010").at(115)("task.claimed", "task_010", "x-1", attempt=1).events)
+    times = trace.stations.tasks["task_010"]
+
+    assert (times.after, times.began) == ("task_009", START_MS + 110_000)
