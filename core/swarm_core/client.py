@@ -18,6 +18,7 @@ from typing import Any
 
 from swarm_core.journal.process import is_alive
 from swarm_core.journal.projections import prepare
+from swarm_core.journal.segments import runs
 from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
@@ -63,7 +64,7 @@ class SwarmClient:
 
     def runs(self) -> list[str]:
         """The ids of all runs, oldest first."""
-        return sorted(path.parent.name for path in self.layout.runs.glob("*/events.jsonl"))
+        return runs(self.layout.runs)
 
     def latest(self) -> str | None:
         runs = self.runs()

@@ -1,4 +1,4 @@
-"""The journal's only writer: append-only, hash-chained, group-committed.
+"""The journal's only writer: append-only, hash-chained, group-committed, in segments.
 
 Write order of one batch: all lines in one write, one sync, then everybody who waits is told. An event that was told is
 on disk. Everything that arrives while a sync is under way goes out with the next one, so the cost per event falls as
@@ -8,95 +8,126 @@ the load rises, without a timer.
 from __future__ import annotations
 
 import asyncio
-import errno
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import JournalCorrupt, JournalError, JournalFull, JournalPoisoned
+from swarm_core.vocabulary.errors import JournalError, JournalFull, JournalPoisoned
 from swarm_core.vocabulary.events import Draft, Event
 
-from .disk import Disk, RealDisk
-from .lines import Chain, decode, digest, encode
+from .disk import NO_SPACE, Disk, RealDisk, write_all
+from .lines import Place, digest, encode
+from .recovery import Recovered, recover
+from .segments import SEGMENT_BYTES, closed_path, directory, read_all
 
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_Batch = tuple[Sequence[Draft], "Future[list[Event]]"]
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    """Who appends, and where the answer goes."""
+
+    drafts: Sequence[Draft]
+    done: Future[list[Event]] | asyncio.Future[list[Event]]
+
+    def is_waiting(self) -> bool:
+        """Whether the answer is still wanted; after that it cannot be given back."""
+        if isinstance(self.done, Future):
+            return self.done.set_running_or_notify_cancel()
+        return not self.done.cancelled()
 
 
 class Journal:
     """One run's journal, open for appending. ``events`` are those read when it was opened, for the fold."""
 
-    def __init__(self, path: Path, run: str, clock: Clock, disk: Disk) -> None:
+    def __init__(self, path: Path, run: str, clock: Clock, disk: Disk, segment_bytes: int, is_inline: bool) -> None:
         self.path, self.run, self.clock, self.disk = path, run, clock, disk
+        self.segment_bytes = segment_bytes
         self.events: list[Event] = []
         self.torn_bytes = 0
-        self.last_seq = 0
         self._fd = -1
-        self._prev = ""
-        self._size = 0
-        self._poison: OSError | None = None
-        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._place = Place()
+        self._epoch = 1
+        self._poison: BaseException | None = None
+        self._is_closed = False
+        self._has_directory = False
+        self._queue: SimpleQueue[_Waiter | None] = SimpleQueue()
+        self._inline: list[_Waiter] | None = [] if is_inline else None
         self._writer = threading.Thread(target=self._write_forever, name=f"journal {run}", daemon=True)
 
     @classmethod
-    async def open(cls, path: Path, run: str, clock: Clock, disk: Disk | None = None) -> Journal:
-        """Open or create. A torn tail is kept beside the file and cut off; any other damage is refused.
+    async def open(
+        cls,
+        path: Path,
+        run: str,
+        clock: Clock,
+        disk: Disk | None = None,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        inline: bool | None = None,
+    ) -> Journal:
+        """Open or create the journal with the active segment ``path``; see ``recovery``.
 
-        Raises JournalCorrupt, or JournalError if the file cannot be opened.
+        With ``inline`` there is no writer thread: what is queued in one turn of the event loop is committed at its
+        end. That is for disks that take no time, and the default for them.
+
+        Raises JournalCorrupt, or JournalError if a file cannot be opened.
         """
-        journal = cls(path, run, clock, disk or RealDisk())
-        await asyncio.to_thread(journal._recover)
-        journal._writer.start()
+        disk = disk or RealDisk()
+        journal = cls(path, run, clock, disk, segment_bytes, disk.is_instant if inline is None else inline)
+        if journal._inline is not None:
+            journal._begin(recover(path, disk))
+        else:
+            journal._begin(await asyncio.to_thread(recover, path, disk))
+            journal._writer.start()
         return journal
 
-    def _recover(self) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = self.disk.open_append(self.path)
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise JournalError(f"{self.path} cannot be opened: {error.strerror}") from error
-        chain = Chain(self.path)
-        good = _torn_at(data)
-        try:
-            self.events = list(chain.take_all(data[:good]))
-            if good < len(data):
-                self._cut(data, good)
-            # What was read must be durable before it is acted on: a killed writer may not have synced it.
-            self.disk.sync(self._fd)
-            self.disk.sync_dir(self.path.parent)
-        except BaseException:
-            self.disk.close(self._fd)
-            raise
-        self.last_seq, self._prev, self._size = chain.seq, chain.prev, chain.offset
+    def _begin(self, found: Recovered) -> None:
+        self._fd, self._place, self._epoch = found.fd, found.place, found.place.epoch + 1
+        self.events, self.torn_bytes = found.events, found.torn_bytes
 
-    def _cut(self, data: bytes, good: int) -> None:
-        self.torn_bytes = len(data) - good
-        self.path.with_name(f"{self.path.name}.torn-{good}").write_bytes(data[good:])
-        self.disk.truncate(self._fd, good)
+    @property
+    def last_seq(self) -> int:
+        return self._place.seq
 
     async def append(self, *drafts: Draft) -> list[Event]:
         """Append in order, in one batch; durable when it returns.
 
         Raises JournalFull (nothing of the batch was written; it may be tried again) or JournalPoisoned.
         """
+        if self._is_closed:
+            raise JournalError(f"{self.path} is closed")
+        if self._inline is not None:
+            loop = asyncio.get_running_loop()
+            waiter = _Waiter(drafts, loop.create_future())
+            self._inline.append(waiter)
+            if len(self._inline) == 1:
+                loop.call_soon(self._write_queued)
+            assert isinstance(waiter.done, asyncio.Future)
+            return await waiter.done
         done: Future[list[Event]] = Future()
-        self._queue.put((drafts, done))
+        self._queue.put(_Waiter(drafts, done))
         return await asyncio.wrap_future(done)
 
     async def close(self) -> None:
         """Write what is queued, then close. Idempotent."""
-        if self._fd < 0:
+        if self._is_closed:
             return
-        self._queue.put(None)
-        await asyncio.to_thread(self._writer.join)
-        self.disk.close(self._fd)
-        self._fd = -1
+        self._is_closed = True
+        if self._inline is not None:
+            self._write_queued()
+        else:
+            self._queue.put(None)
+            await asyncio.to_thread(self._writer.join)
+        if self._fd >= 0:
+            with suppress(OSError):
+                self.disk.close(self._fd)
+            self._fd = -1
 
-    # -- the writer's thread
+    # -- the writer
 
     def _write_forever(self) -> None:
         is_open = True
@@ -107,93 +138,146 @@ class Journal:
             is_open = None not in batch
             self._commit([waiter for waiter in batch if waiter is not None])
 
-    def _commit(self, waiters: Sequence[_Batch]) -> None:
-        waiters = [(drafts, done) for drafts, done in waiters if done.set_running_or_notify_cancel()]
-        seq, prev, lines, results = self.last_seq, self._prev, bytearray(), []
+    def _write_queued(self) -> None:
+        assert self._inline is not None
+        waiters = list(self._inline)
+        self._inline.clear()
+        if waiters:
+            self._commit(waiters)
+
+    def _commit(self, waiters: Sequence[_Waiter]) -> None:
+        waiters = [waiter for waiter in waiters if waiter.is_waiting()]
+        if not waiters:
+            return
         try:
             if self._poison is not None:
-                raise JournalPoisoned(f"{self.path} is closed after a failed sync") from self._poison
-            ts = self.clock.now()
-            for drafts, _ in waiters:
-                events = []
-                for draft in drafts:
+                raise JournalPoisoned(f"{self.path} is closed: {self._poison}") from self._poison
+            self._make_room()
+            place, data, results = self._encode(waiters)
+            self._put(data)
+        except BaseException as error:  # noqa: BLE001 -- whatever failed, everybody who waits must hear of it
+            if not isinstance(error, JournalError):
+                self._poison = error
+                error = JournalPoisoned(f"{self.path}: {type(error).__name__}: {error}")
+                error.__cause__ = self._poison
+            for waiter in waiters:
+                if not waiter.done.done():
+                    waiter.done.set_exception(error)
+            return
+        self._place = place
+        for waiter, events in results:
+            waiter.done.set_result(events)
+
+    def _encode(self, waiters: Sequence[_Waiter]) -> tuple[Place, bytes, list[tuple[_Waiter, list[Event]]]]:
+        """The lines of a batch. Who brings what cannot be written hears of it alone."""
+        seq, prev, lines, results = self._place.seq, self._place.prev, bytearray(), []
+        batch, ts = seq + 1, self.clock.now()
+        for waiter in waiters:
+            before, events = (seq, prev, len(lines)), []
+            try:
+                for draft in waiter.drafts:
                     seq += 1
                     event = _event(draft, seq, ts, self.run)
-                    line = encode(event, prev)
+                    line = encode(event, prev, self._epoch, batch)
                     prev = digest(line[:-1])
                     lines += line
                     events.append(event)
-                results.append(events)
-            self._put(bytes(lines))
-        except Exception as error:  # noqa: BLE001 -- whatever failed, everybody who waits must hear of it
-            for _, done in waiters:
-                done.set_exception(error)
-            return
-        self.last_seq, self._prev, self._size = seq, prev, self._size + len(lines)
-        for (_, done), events in zip(waiters, results, strict=True):
-            done.set_result(events)
+            except Exception as error:  # noqa: BLE001 -- given to whom it concerns
+                seq, prev = before[:2]
+                del lines[before[2] :]
+                waiter.done.set_exception(error)
+                continue
+            results.append((waiter, events))
+        epoch = self._epoch if lines else self._place.epoch
+        offset = self._place.offset + len(lines)
+        return Place(seq, prev, epoch, self._place.first, offset), bytes(lines), results
 
     def _put(self, data: bytes) -> None:
         if not data:
             return
         try:
-            written = 0
-            while written < len(data):
-                written += self.disk.write(self._fd, data[written:])
+            write_all(self.disk, self._fd, data)
         except OSError as error:
             self._take_back(error)
             if error.errno in NO_SPACE:
-                raise JournalFull(
-                    f"{self.path}: {error.strerror}", hint="make space on the device; work goes on by itself"
-                ) from error
-            raise JournalError(f"{self.path} cannot be written: {error.strerror}") from error
-        try:
-            self.disk.sync(self._fd)
-        except OSError as error:
-            # The kernel may have dropped the pages and call the next sync a success: only a restart can know.
-            self._poison = error
-            raise JournalPoisoned(f"{self.path}: sync failed: {error.strerror}") from error
+                raise self._full(error) from error
+            raise self._poisoned("cannot be written", error) from error
+        self._sync(self._fd)
 
     def _take_back(self, cause: OSError) -> None:
         """Cut off what a failed write left behind."""
         try:
-            self.disk.truncate(self._fd, self._size)
+            self.disk.truncate(self._fd, self._place.offset)
             self.disk.sync(self._fd)
         except OSError as error:
-            self._poison = error
-            raise JournalPoisoned(f"{self.path}: a failed write could not be taken back: {error}") from cause
+            raise self._poisoned("a failed write could not be taken back", error) from cause
 
-
-def verify(path: Path) -> int:
-    """Hold every line against the chain. Returns the number of events; raises JournalCorrupt with file, line, byte."""
-    data = path.read_bytes()
-    chain = Chain(path)
-    for _ in chain.take_all(data):
-        pass
-    if chain.offset < len(data):
-        raise JournalCorrupt(
-            f"{path}:{chain.seq + 1}: the last line, at byte {chain.offset}, is not complete",
-            hint="a running engine may be writing it; the next start cuts it off",
-        )
-    return chain.seq
-
-
-def _torn_at(data: bytes) -> int:
-    """Where a torn tail begins: after the last line that is an event, if only one line follows it.
-
-    A write that a crash cut short leaves a line without an end; one that reached the disk out of order may leave
-    zeros. More than one bad line is not a torn tail, and the chain then names the first.
-    """
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        return end
-    last = data.rfind(b"\n", 0, end - 1) + 1
-    if last < end:
+    def _sync(self, place: int | Path) -> None:
+        """A failed sync is final: the kernel may have dropped the pages and call the next sync a success."""
         try:
-            decode(data[last : end - 1])
-        except ValueError:
-            return last
-    return end
+            if isinstance(place, int):
+                self.disk.sync(place)
+            else:
+                self.disk.sync_dir(place)
+        except OSError as error:
+            raise self._poisoned("sync failed", error) from error
+
+    # -- segments
+
+    def _make_room(self) -> None:
+        """Close the active segment if it is full, and see that there is one."""
+        if self._fd >= 0 and self._place.offset >= self.segment_bytes:
+            self._close_segment()
+        if self._fd >= 0:
+            return
+        try:
+            fd = self.disk.open_append(self.path)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise self._full(error) from error
+            raise self._poisoned("cannot be opened", error) from error
+        self._fd = fd
+        try:
+            self._sync(directory(self.path))
+            self._sync(self.path.parent)
+        except BaseException:
+            self.disk.close(fd)
+            self._fd = -1
+            raise
+
+    def _close_segment(self) -> None:
+        """Move the active segment to the closed ones. On a full disk it grows on, and the next batch tries again."""
+        try:
+            if not self._has_directory:
+                self.disk.make_dir(directory(self.path))
+                self._sync(self.path.parent)
+                self._has_directory = True
+            self.disk.rename(self.path, closed_path(self.path, self._place.first))
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                return
+            raise self._poisoned("cannot be moved to the closed segments", error) from error
+        self.disk.close(self._fd)
+        self._fd = -1
+        place = self._place
+        self._place = Place(place.seq, place.prev, place.epoch, place.seq + 1, 0)
+
+    # -- errors
+
+    def _full(self, error: OSError) -> JournalFull:
+        return JournalFull(f"{self.path}: {error.strerror}", hint="make space on the device; work goes on by itself")
+
+    def _poisoned(self, what: str, error: OSError) -> JournalPoisoned:
+        self._poison = error
+        return JournalPoisoned(f"{self.path}: {what}: {error.strerror}", hint="start again: it recovers from the disk")
+
+
+def verify(path: Path, disk: Disk | None = None) -> int:
+    """Hold every line of every segment against the chain. Returns the number of events.
+
+    Raises JournalCorrupt with file, line and byte, or JournalError if there is no journal.
+    """
+    return sum(1 for _ in read_all(path, disk))
 
 
 def _event(draft: Draft, seq: int, ts: str, run: str) -> Event:
