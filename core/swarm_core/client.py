@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from swarm_core.journal.opening import open_view
 from swarm_core.journal.process import is_alive
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
@@ -77,11 +78,8 @@ class SwarmClient:
         return LogReader(self.layout.run(run).log(instance))
 
     def view(self, run: str) -> RunView:
-        """The fold of a run's whole journal."""
-        view, reader = RunView(), self.reader(run)
-        while events := reader.poll(1 << 22):
-            for event in events:
-                view.apply(event)
+        """The state of a run as of now. Raises JournalError."""
+        view, reader = open_view(self.layout.run(run).journal)
         reader.close()
         return view
 

@@ -20,7 +20,6 @@ from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, Journal
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
-from swarm_core.vocabulary.view import RunView
 
 from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
@@ -53,7 +52,7 @@ class Runner:
         say: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
-        self.view = RunView.of(journal.events)
+        self.view = journal.view
         self.performer: Performer | None = None
         self.jobs: dict[Act, asyncio.Task[None]] = {}
         self.tries: Counter[Act] = Counter()
@@ -175,6 +174,7 @@ class Runner:
         """Record that no engine works on the run any more, and bring the projections up to that."""
         await self.record(Draft("engine.released", {"pid": os.getpid()}))
         await self._write_projections()
+        await self.journal.snapshot(self.view)
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""
@@ -194,6 +194,8 @@ class Runner:
             if self.view.last_seq != written:
                 written = self.view.last_seq
                 await self._write_projections()
+            if self.journal.wants_snapshot and not await self.journal.snapshot(self.view):
+                LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})
             await self.clock.sleep(PROJECTION_EVERY_S)
 
     async def _write_projections(self) -> None:

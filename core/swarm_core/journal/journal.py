@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,11 +20,16 @@ from queue import SimpleQueue
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import JournalError, JournalFull, JournalPoisoned
 from swarm_core.vocabulary.events import Draft, Event
+from swarm_core.vocabulary.freeze import freeze
+from swarm_core.vocabulary.view import RunView
 
 from .disk import NO_SPACE, Disk, RealDisk, write_all
-from .lines import Place, digest, encode
+from .lines import Place, digest, encode, parse
 from .recovery import Recovered, recover
 from .segments import SEGMENT_BYTES, closed_path, directory, read_all
+from .snapshot import is_due, store
+
+MARKS = 4_096  # places of appends that the fold may still be behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,20 @@ class _Waiter:
 
 
 class Journal:
-    """One run's journal, open for appending. ``events`` are those read when it was opened, for the fold."""
+    """One run's journal, open for appending.
+
+    ``view`` is the state as of the opening, to be kept up by the engine; ``events`` are those that were read for it:
+    all of them, or those after the snapshot.
+    """
 
     def __init__(self, path: Path, run: str, clock: Clock, disk: Disk, segment_bytes: int, is_inline: bool) -> None:
         self.path, self.run, self.clock, self.disk = path, run, clock, disk
         self.segment_bytes = segment_bytes
+        self.view = RunView()
         self.events: list[Event] = []
         self.torn_bytes = 0
+        self._snapshot_seq = 0
+        self._marks: deque[Place] = deque(maxlen=MARKS)
         self._fd = -1
         self._place = Place()
         self._epoch = 1
@@ -56,6 +69,7 @@ class Journal:
         self._has_directory = False
         self._queue: SimpleQueue[_Waiter | None] = SimpleQueue()
         self._inline: list[_Waiter] | None = [] if is_inline else None
+        self._storing = asyncio.Lock()
         self._writer = threading.Thread(target=self._write_forever, name=f"journal {run}", daemon=True)
 
     @classmethod
@@ -74,7 +88,7 @@ class Journal:
         With ``inline`` there is no writer thread: what is queued in one turn of the event loop is committed at its
         end. That is for disks that take no time, and the default for them.
 
-        Raises JournalCorrupt, or JournalError if a file cannot be opened.
+        Raises JournalCorrupt, JournalError if a file cannot be opened, or IllegalTransition if an event does not fit.
         """
         disk = disk or RealDisk()
         journal = cls(path, run, clock, disk, segment_bytes, disk.is_instant if inline is None else inline)
@@ -87,7 +101,9 @@ class Journal:
 
     def _begin(self, found: Recovered) -> None:
         self._fd, self._place, self._epoch = found.fd, found.place, found.place.epoch + 1
-        self.events, self.torn_bytes = found.events, found.torn_bytes
+        self.view, self.events, self.torn_bytes = found.view, found.events, found.torn_bytes
+        self._snapshot_seq = found.snapshot_seq
+        self._marks.append(found.place)
 
     @property
     def last_seq(self) -> int:
@@ -127,6 +143,36 @@ class Journal:
                 self.disk.close(self._fd)
             self._fd = -1
 
+    # -- snapshots
+
+    @property
+    def wants_snapshot(self) -> bool:
+        """Whether enough happened since the last snapshot to pay for the next."""
+        return is_due(self.view.last_seq - self._snapshot_seq, self.view)
+
+    async def snapshot(self, view: RunView) -> bool:
+        """Write ``view`` down, so that the next opening begins there. It must be the state after a whole append.
+
+        False if that was not possible; nothing is lost by it, and it is tried again as much later.
+        """
+        place = self._mark_of(view.last_seq)
+        self._snapshot_seq = view.last_seq
+        if place is None or self._poison is not None:
+            return False
+        try:
+            state = freeze(view)
+        except TypeError:
+            return False
+        if self._inline is not None:
+            return store(self.path, self.disk, place, state)
+        async with self._storing:
+            return await asyncio.to_thread(store, self.path, self.disk, place, state)
+
+    def _mark_of(self, seq: int) -> Place | None:
+        while self._marks and self._marks[0].seq < seq:
+            self._marks.popleft()
+        return self._marks[0] if seq and self._marks and self._marks[0].seq == seq else None
+
     # -- the writer
 
     def _write_forever(self) -> None:
@@ -153,7 +199,7 @@ class Journal:
             if self._poison is not None:
                 raise JournalPoisoned(f"{self.path} is closed: {self._poison}") from self._poison
             self._make_room()
-            place, data, results = self._encode(waiters)
+            data, results = self._encode(waiters)
             self._put(data)
         except BaseException as error:  # noqa: BLE001 -- whatever failed, everybody who waits must hear of it
             if not isinstance(error, JournalError):
@@ -164,33 +210,35 @@ class Journal:
                 if not waiter.done.done():
                     waiter.done.set_exception(error)
             return
-        self._place = place
-        for waiter, events in results:
+        for waiter, events, place in results:
+            self._place = place
+            self._marks.append(place)
             waiter.done.set_result(events)
 
-    def _encode(self, waiters: Sequence[_Waiter]) -> tuple[Place, bytes, list[tuple[_Waiter, list[Event]]]]:
-        """The lines of a batch. Who brings what cannot be written hears of it alone."""
-        seq, prev, lines, results = self._place.seq, self._place.prev, bytearray(), []
-        batch, ts = seq + 1, self.clock.now()
+    def _encode(self, waiters: Sequence[_Waiter]) -> tuple[bytes, list[tuple[_Waiter, list[Event], Place]]]:
+        """The lines of a batch, and for each waiter its events, as whoever reads them will see them, and its place.
+
+        Who brings what cannot be written hears of it alone.
+        """
+        place, lines, results = self._place, bytearray(), []
+        batch, ts = place.seq + 1, self.clock.now()
         for waiter in waiters:
-            before, events = (seq, prev, len(lines)), []
+            seq, prev, added, events = place.seq, place.prev, bytearray(), []
             try:
                 for draft in waiter.drafts:
                     seq += 1
-                    event = _event(draft, seq, ts, self.run)
-                    line = encode(event, prev, self._epoch, batch)
-                    prev = digest(line[:-1])
-                    lines += line
-                    events.append(event)
+                    line = encode(_event(draft, seq, ts, self.run), prev, self._epoch, batch)[:-1]
+                    prev = digest(line)
+                    added += line + b"\n"
+                    events.append(parse(line).event)
             except Exception as error:  # noqa: BLE001 -- given to whom it concerns
-                seq, prev = before[:2]
-                del lines[before[2] :]
                 waiter.done.set_exception(error)
                 continue
-            results.append((waiter, events))
-        epoch = self._epoch if lines else self._place.epoch
-        offset = self._place.offset + len(lines)
-        return Place(seq, prev, epoch, self._place.first, offset), bytes(lines), results
+            if events:
+                lines += added
+                place = Place(seq, prev, self._epoch, place.first, place.offset + len(added))
+            results.append((waiter, events, place))
+        return bytes(lines), results
 
     def _put(self, data: bytes) -> None:
         if not data:

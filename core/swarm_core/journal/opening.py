@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from swarm_core.vocabulary.errors import JournalError
+from swarm_core.vocabulary.errors import IllegalTransition, JournalError
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.view import RunView
 
 from .disk import Disk, RealDisk
-from .lines import parse
+from .lines import Place, parse
 from .segments import closed, closed_path
+from .snapshot import load
+from .tail import JournalReader
 
 CHUNK_BYTES = 1 << 16
+READ_BYTES = 4 << 20
 LOOKS = 100
+
+
+def open_view(path: Path, disk: Disk | None = None) -> tuple[RunView, JournalReader]:
+    """The state of a run as of now, from its snapshot and what came after, and a reader for what comes next.
+
+    Raises JournalError, or IllegalTransition if an event does not fit the state.
+    """
+    disk = disk or RealDisk()
+    if (found := load(path, disk)) is not None:
+        with suppress(JournalError, IllegalTransition):  # then the fold from the beginning says what is wrong
+            return _follow(*found, path, disk)
+    return _follow(Place(), RunView(), path, disk)
+
+
+def _follow(place: Place, view: RunView, path: Path, disk: Disk) -> tuple[RunView, JournalReader]:
+    reader = JournalReader(path, disk, place)
+    try:
+        while events := reader.poll(READ_BYTES):
+            for event in events:
+                view.apply(event)
+    except BaseException:
+        reader.close()
+        raise
+    return view, reader
 
 
 def last_events(path: Path, count: int, disk: Disk | None = None) -> list[Event]:

@@ -1,8 +1,8 @@
 """Opening a journal for writing is recovering it: nothing is acted on that might not be on the disk.
 
 1. Temporary files are removed.
-2. The lines are read and held against the chain; a torn tail of the active segment is kept beside it and left out, and
-   anything else that does not fit is refused before a byte is changed.
+2. The lines are read, from the snapshot's place on if there is one, held against the chain and folded. A torn tail of
+   the active segment is kept beside it and left out; anything else that does not fit is refused before a byte changes.
 3. The active segment is written anew, synced and renamed into its place, and the directories are synced. What was
    read came from the page cache: after a failed or missing sync that may show bytes the disk never got, and a second
    sync would not write them.
@@ -10,44 +10,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from swarm_core.vocabulary.errors import JournalCorrupt, JournalError, JournalFull
+from swarm_core.vocabulary.errors import IllegalTransition, JournalCorrupt, JournalError, JournalFull
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.view import RunView
 
 from .disk import NO_SPACE, TEMPORARY, Disk, replace_file, write_all
 from .lines import Chain, Place, is_whole, parse
 from .segments import check_names, closed, directory, read_active, read_closed
+from .snapshot import load
 
 _LINE = b'{"v":'
 
 
 @dataclass(slots=True)
 class Recovered:
-    """A journal that is whole: its active segment open for appending at ``place``, and the events that were read."""
+    """A journal that is whole: its active segment open for appending at ``place``, and the state there.
+
+    ``events`` are those after seq ``snapshot_seq``.
+    """
 
     fd: int
     place: Place
-    events: list[Event] = field(default_factory=list)
+    view: RunView
+    events: list[Event]
+    snapshot_seq: int = 0
     torn_bytes: int = 0
 
 
 def recover(path: Path, disk: Disk) -> Recovered:
     """Read and repair the journal with the active segment ``path``; creates it if there is none.
 
-    Raises JournalCorrupt, JournalFull if there is no space for the repair, or JournalError.
+    Raises JournalCorrupt, JournalFull if there is no space for the repair, IllegalTransition if an event does not fit
+    the state, or JournalError.
     """
     try:
         _prepare(path, disk)
-        chain = Chain(path)
-        events, good, torn = _read(path, disk, chain)
-        return _make_whole(path, disk, chain, events, good, torn)
+        if (found := load(path, disk)) is not None:
+            with suppress(IllegalTransition):  # then the snapshot is to blame, or the fold from the beginning says so
+                return _recover_from(*found, path, disk)
+        return _recover_from(Place(), RunView(), path, disk)
     except OSError as error:
         text = f"{error.filename or path} cannot be opened: {error.strerror}"
         if error.errno in NO_SPACE:
             raise JournalFull(text, hint="make space on the device, then start again") from error
         raise JournalError(text) from error
+
+
+def _recover_from(place: Place, view: RunView, path: Path, disk: Disk) -> Recovered:
+    chain = Chain(path, place)
+    events, good, torn = _read(path, disk, chain)
+    for event in events:
+        view.apply(event)
+    fd = _make_whole(path, disk, chain, good, torn)
+    return Recovered(fd, chain.place, view, events, place.seq, len(torn))
 
 
 def _prepare(path: Path, disk: Disk) -> None:
@@ -97,7 +116,8 @@ def is_torn(rest: bytes, seq: int) -> bool:
     return True
 
 
-def _make_whole(path: Path, disk: Disk, chain: Chain, events: list[Event], good: bytes, torn: bytes) -> Recovered:
+def _make_whole(path: Path, disk: Disk, chain: Chain, good: bytes, torn: bytes) -> int:
+    """Put what is good on the disk and return the active segment's descriptor."""
     if torn:
         beside = disk.open_new(path.with_name(f"{path.name}.torn-{chain.offset}"))
         try:
@@ -113,4 +133,4 @@ def _make_whole(path: Path, disk: Disk, chain: Chain, events: list[Event], good:
     except BaseException:
         disk.close(fd)
         raise
-    return Recovered(fd, chain.place, events, len(torn))
+    return fd
