@@ -24,7 +24,6 @@ from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, Swa
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
-from swarm_core.vocabulary.view import RunView
 
 from .diagnostics import LOGGER
 from .recorder import Recorder
@@ -76,7 +75,7 @@ class Runner:
         random: Random | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
-        self.view = RunView.of(journal.events)
+        self.view = journal.view
         self.watch = Watch(self.view, spec, clock)
         self.random = random or Random()
         self.performer: Performer | None = None
@@ -275,6 +274,7 @@ class Runner:
         """Record that no engine works on the run any more, and bring the projections up to that."""
         await self.record(Draft("engine.released", {"pid": os.getpid()}))
         await self._write_projections()
+        await self.journal.snapshot(self.view)
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""
@@ -294,6 +294,8 @@ class Runner:
             if self.view.last_seq != written:
                 written = self.view.last_seq
                 await self._write_projections()
+            if self.journal.wants_snapshot and not await self.journal.snapshot(self.view):
+                LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})
             await self.clock.sleep(PROJECTION_EVERY_S)
 
     async def _write_projections(self) -> None:
