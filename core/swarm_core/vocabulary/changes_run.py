@@ -29,6 +29,7 @@ def _run_created(view: State, event: AnyEvent, out: Sink) -> None:
             created_at=out.ts,
             services=data.get("services", {}),
             options=data.get("options", {}),
+            spec_sha256=data.get("spec_sha256", ""),
         )
     )
     out.mark(data.get("command", ""))

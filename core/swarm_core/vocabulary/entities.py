@@ -70,6 +70,7 @@ class Run:
     ended_at: str = ""
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    spec_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
