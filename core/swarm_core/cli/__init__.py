@@ -31,6 +31,9 @@ COMMANDS = (
     "demo",
     "doctor",
     "stop",
+    "backup",
+    "restore",
+    "archive",
 )
 INTERRUPTED_EXIT = 130
 
