@@ -35,6 +35,7 @@ MAX_MEMBERS = 100_000
 MAX_MANIFEST_BYTES = 64 << 20
 _BLOCK = 512
 _CHUNK = 1 << 20
+_MAX_PADDING = 20 * _BLOCK
 _NEXT = "take another archive; swarm-tui backup makes one from a run that is there"
 
 
@@ -167,18 +168,23 @@ class _Reader:
         self.left -= size
         if self.left < 0:
             raise _damaged(self.path, "it holds more than this program unpacks")
-        try:
-            data = self.stream.read(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise _damaged(self.path, f"it cannot be unpacked: {error}") from None
+        data = self._some(size)
         if len(data) < size:
             raise _damaged(self.path, "it ends in the middle")
         return data
+
+    def _some(self, size: int) -> bytes:
+        try:
+            return self.stream.read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise _damaged(self.path, f"it cannot be unpacked: {error}") from None
 
     def header(self) -> tuple[str, int] | None:
         """Name and size of the next member; None at the end."""
         block = self._read(_BLOCK)
         if block == bytes(_BLOCK):
+            if any(self._some(_MAX_PADDING)) or self._some(1):  # the last read compares gzip's own checksum
+                raise _damaged(self.path, "something follows its end")
             return None
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
