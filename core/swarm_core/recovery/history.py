@@ -99,7 +99,8 @@ class Past:
     """The fold of the lines taken so far, with what the fold itself does not keep.
 
     ``commits`` are all commits the events name, ``places`` the commit each instance's tree stood at, ``works`` how far
-    each came, ``evidence`` the files that events name, ``landed`` the commit that landed.
+    each came, ``evidence`` the files that events name, ``documents`` the plans and receipts with the hash of
+    what they said last, ``landed`` the commit that landed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -109,6 +110,7 @@ class Past:
         self.places: dict[str, str] = {}
         self.works: dict[tuple[str, str], Work] = {}
         self.evidence: set[str] = set()
+        self.documents: dict[str, str] = {}
         self.landed = ""
 
     @property
@@ -128,6 +130,8 @@ class Past:
         self._note_work(event)
         if event.kind == "run.completed" and event.data.get("landed"):
             self.landed = str(event.data.get("commit", ""))
+        if event.kind in ("artifact.written", "receipt.sealed"):
+            self.documents[str(event.data.get("path", ""))] = str(event.data.get("sha256", ""))
         for name in (event.data.get("document"), event.data.get("evidence")):
             if isinstance(name, str) and "/" in name:
                 self.evidence.add(name)

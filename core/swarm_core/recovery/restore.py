@@ -8,8 +8,10 @@ stay in the archive: a person who looks through the evidence shall find nothing 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from typing import Any
 from swarm_core.journal.journal import Journal
 from swarm_core.journal.projections import prepare
 from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.entities import PLANNING_TASK
 from swarm_core.vocabulary.errors import RepositoryError, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.ids import SLUG
@@ -35,6 +38,8 @@ from .rewind import rewound
 RESTORED = "restore.done"
 _NEXT = "take another archive"
 _EVIDENCE_DIRS = ("gates", "checks")
+_PLAN = re.compile(r"plan(-.+)?\.json")
+_RECEIPT = "_receipt.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +208,22 @@ def _place_files(layout: RunLayout, past: Past, source: Path) -> None:
             target = layout.dir / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-    if past.view.plan:
-        plan = {"run": layout.run, "tasks": [dict(task) for task in past.view.plan]}
-        layout.plan.write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
+    for task, plan in past.view.plans.items():  # a later round may have replaced the file, never the event
+        document = layout.plan.name if task == PLANNING_TASK else f"plan-{task}.json"
+        if document in past.documents and "/" not in document:
+            text = json.dumps({"run": layout.run, **plan}, indent=2, ensure_ascii=False) + "\n"
+            (layout.dir / document).write_text(text)
     if (layout.dir / CONFIG_FILE).is_file() and not os.path.lexists(layout.repo.config):
         shutil.copyfile(layout.dir / CONFIG_FILE, layout.repo.config)  # it was never committed
 
 
 def _content(name: Path, file: Path, past: Past) -> bytes | None:
     """What a file of the run's directory held at that event; None if it was not there."""
-    if len(name.parts) == 1 and name.name in (*LEFT_OUT, "plan.json"):
+    if len(name.parts) == 1 and (name.name in LEFT_OUT or _PLAN.fullmatch(name.name)):
         return None
+    if name.name.endswith(_RECEIPT):
+        content = file.read_bytes()
+        return content if past.documents.get(name.as_posix()) == hashlib.sha256(content).hexdigest() else None
     if name.parts[0] in _EVIDENCE_DIRS and name.as_posix() not in past.evidence:
         return None
     if name.parts[0] == "transcripts":

@@ -11,11 +11,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from swarm_core.agents.coordination import HANDOFF, PLAN_TASKS
+from swarm_core.agents.replanning import CHANGE_PLAN, REQUEST_TASKS
 from swarm_core.tools.toolbox import READ_ONLY
 
 from .history import Work
 
-_HARMLESS = READ_ONLY | {"handoff", "plan_tasks"}
+_HARMLESS = READ_ONLY | {HANDOFF, PLAN_TASKS, CHANGE_PLAN, REQUEST_TASKS}
 Line = Mapping[str, Any]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from swarm_core.recovery.backup import back_up
 from swarm_core.recovery.restore import restore
 from swarm_core.vocabulary.clock import SystemClock
 from swarm_core.vocabulary.errors import RepositoryError, SwarmError, UsageError, WorkspaceError
+from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.layout import RepoLayout, RunLayout
 from swarm_core.workspace.hub import Hub
 
@@ -259,3 +261,31 @@ async def test_a_branch_that_git_would_not_have_is_refused(tmp_path: Path) -> No
         assert left(tmp_path) == before
         forged.unlink()
     assert not (layout.repo.root.parent / "x").exists()
+
+
+async def test_plans_and_receipts_are_those_of_the_event(tmp_path: Path) -> None:
+    layout = await runs.half_done(tmp_path / "r")
+    documents = {}
+    for number in (1, 2):
+        tasks = [{"id": "task_009", "title": f"round {number}"}]
+        plan = json.dumps({"run": layout.run, "tasks": tasks, "reassign": [], "cancel": []}, indent=2) + "\n"
+        receipt = f'{{"round": {number}}}\n'
+        documents[number] = (plan, receipt)
+        repos.write(layout.dir, "plan-task_001.json", plan)
+        repos.write(layout.dir, "plan/plan_receipt.json", receipt)
+        facts = [hashlib.sha256(text.encode()).hexdigest() for text in (plan, receipt)]
+        written = {"type": "plan", "path": "plan-task_001.json", "sha256": facts[0], "tasks": tasks}
+        sealed = {"path": "plan/plan_receipt.json", "sha256": facts[1], "status": "VERIFIED"}
+        begun = Draft("phase.started" if number == 1 else "phase.reopened", {}, phase="plan")
+        phase = [begun, Draft("phase.work_done", phase="plan"), Draft("receipt.sealed", sealed, phase="plan")]
+        await runs.record(layout, Draft("artifact.written", written, task=runs.TASK), *phase)
+    archive = (await back_up(layout, CLOCK, tmp_path / "b")).path
+
+    late = RepoLayout((await restore(archive, tmp_path / "late", CLOCK)).root).run(layout.run).dir
+    first = RepoLayout((await restore(archive, tmp_path / "first", CLOCK, at=19)).root).run(layout.run).dir
+    none = RepoLayout((await restore(archive, tmp_path / "none", CLOCK, at=15)).root).run(layout.run).dir
+
+    assert ((late / "plan-task_001.json").read_text(), (late / "plan/plan_receipt.json").read_text()) == documents[2]
+    assert (first / "plan-task_001.json").read_text() == documents[1][0]
+    assert not (first / "plan/plan_receipt.json").exists()  # what the second round wrote is not what was sealed
+    assert [name for name in repos.files(none) if name.startswith("plan")] == []
