@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 from swarm_core.journal.tail import JournalReader
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import JournalError
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.view import RunView
@@ -33,6 +34,22 @@ def view_at(path: Path, seq: int) -> RunView:
     if view.last_seq != seq:
         raise JournalError(f"{path} has no event {seq}: it ends at {view.last_seq}")
     return view
+
+
+def settled_at(path: Path, gate: Gate) -> int:
+    """The event with which the decision of a passed gate had its effect: its task is done. The decision itself if it
+    never came to that."""
+    view, reader = RunView(), JournalReader(path)
+    try:
+        while events := reader.poll(CHUNK_BYTES):
+            for event in events:
+                view.apply(event)
+                is_later = gate.decided_seq <= event.seq
+                if is_later and (not gate.task or view.tasks[gate.task].status in TASK.terminal):
+                    return event.seq
+    finally:
+        reader.close()
+    return gate.decided_seq
 
 
 async def earlier(path: Path, seq: int) -> RunView:
