@@ -34,6 +34,9 @@ COMMANDS = (
     "demo",
     "doctor",
     "stop",
+    "backup",
+    "restore",
+    "archive",
 )
 INTERRUPTED_EXIT = 130
 
