@@ -7,13 +7,11 @@ view never holds what the disk does not.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 from swarm_core.journal.journal import Journal
-from swarm_core.journal.projections import projections, write
 from swarm_core.policy import Act, Record, decide
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, JournalPoisoned, SwarmError
@@ -24,6 +22,7 @@ from swarm_core.vocabulary.view import RunView
 
 from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
+from .papers import Papers, PapersOnDisk
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
@@ -51,13 +50,17 @@ class Runner:
         spec: SwarmSpec,
         clock: Clock,
         say: Callable[[str], None] = lambda message: None,
+        papers: Papers | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
+        self.papers = papers or PapersOnDisk()
         self.view = RunView.of(journal.events)
         self.performer: Performer | None = None
         self.jobs: dict[Act, asyncio.Task[None]] = {}
         self.tries: Counter[Act] = Counter()
         self.changed = asyncio.Event()
+        self._outdated = asyncio.Event()
+        self._outdated.set()
         self._recording = asyncio.Lock()
         self._fatal: BaseException | None = None
 
@@ -95,6 +98,7 @@ class Runner:
                 self.view.apply(event)
         if is_paused:
             self.say("ready")
+        self._outdated.set()
         self.changed.set()
         return events
 
@@ -173,7 +177,7 @@ class Runner:
 
     async def leave(self) -> None:
         """Record that no engine works on the run any more, and bring the projections up to that."""
-        await self.record(Draft("engine.released", {"pid": os.getpid()}))
+        await self.record(Draft("engine.released", {"pid": self.view.engine_pid}))
         await self._write_projections()
 
     async def stop(self) -> None:
@@ -189,16 +193,14 @@ class Runner:
 
     async def _project(self) -> None:
         """Keep ``tasks.json`` and ``state.json`` at most a quarter of a second behind the journal."""
-        written = -1
         while True:
-            if self.view.last_seq != written:
-                written = self.view.last_seq
-                await self._write_projections()
+            await self._outdated.wait()
+            self._outdated.clear()
+            await self._write_projections()
             await self.clock.sleep(PROJECTION_EVERY_S)
 
     async def _write_projections(self) -> None:
-        documents = projections(self.view, self.layout.repo)
         try:
-            await asyncio.to_thread(write, documents)
+            await self.papers.project(self.view, self.layout.repo)
         except OSError as error:
             LOGGER.warning("projections are behind: %s", error, extra={"run": self.layout.run})
