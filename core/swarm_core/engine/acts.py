@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swarm_core.checks.run import CheckRun, run_check
-from swarm_core.journal.projections import replace_durably
 from swarm_core.journal.tail import LogReader
 from swarm_core.policy.effects import (
     Act,
@@ -135,7 +134,7 @@ class Hands:
     async def _evaluate(self, gate: Gate) -> None:
         evidence = await self._evidence(gate)
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
-        await asyncio.to_thread(replace_durably, self.layout.dir / name, evidence.document)
+        await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
         await self.runner.record(Draft("gate.opened", evidence.data(gate.id, name), task=gate.task or None))
 
@@ -207,7 +206,7 @@ class Hands:
         for spec in self.runner.spec.checks:
             result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await asyncio.to_thread(replace_durably, self.layout.dir / name, result.output.encode())
+            await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
             data = {
                 "name": spec.name,
                 "command": spec.command,
