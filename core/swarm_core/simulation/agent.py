@@ -154,5 +154,5 @@ class SimulatedAgent:
         diff = await self.hub.diff(self.hub.world.merge_base(await self.hub.integration(), tip), tip)
         await self._report("task.submitted", commit=tip, files=diff.stat.files)
 
-    async def _report(self, kind: str, **data: Any) -> None:
+    async def _report(self, kind: str, /, **data: Any) -> None:
         await self.runner.record(Draft(kind, data, actor=self.instance, task=self.task.id, agent=self.instance))

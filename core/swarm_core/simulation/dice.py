@@ -29,7 +29,7 @@ class Rates:
     document_changed: float = 0.02
     operator_mistakes: float = 0.25
     operator_rejects: float = 0.2
-    operator_aborts: float = 0.03
+    operator_aborts: float = 0.08
     branch_moves: float = 0.2
     checkout_dirty: float = 0.2
     wall_jumps: float = 0.3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from swarm_core.engine.decisions import decide_gate
 from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.runner import Runner
+from swarm_core.policy.effects import Act
 from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.inbox import InboxItem
@@ -30,13 +32,23 @@ class SimulatedEngine:
     """One life's engine. ``run`` returns when the run is over, or when the life is."""
 
     def __init__(
-        self, life: Life, world: World, store: Store, spec: SwarmSpec, clock: SimulatedClock, dice: Dice, fate: AgentFate
+        self,
+        life: Life,
+        world: World,
+        store: Store,
+        spec: SwarmSpec,
+        clock: SimulatedClock,
+        dice: Dice,
+        fate: AgentFate,
+        surprised: Callable[[Act, Exception], None],
     ) -> None:
         self.life, self.world, self.clock, self.dice = life, world, clock, dice
         self.has_finished = False
         journal = open_journal(store, RUN, life, clock, dice)
         self.runner = Runner(LAYOUT, journal, spec, clock, papers=SimulatedPapers(world, life, clock, dice))
-        self.runner.performer = SimulatedHands(self.runner, SimulatedHub(world, LAYOUT, life, clock, dice), fate)
+        self.runner.performer = SimulatedHands(
+            self.runner, SimulatedHub(world, LAYOUT, life, clock, dice), fate, surprised
+        )
 
     async def run(self) -> None:
         """Resume, drive on, leave. A poisoned journal ends the process, as it does the real one."""
@@ -59,8 +71,8 @@ class SimulatedEngine:
             data = {"title": "a simulated run", "goal": "see whether it holds", "services": {}, "options": {}}
             await runner.record(Draft("run.created", data, actor=OPERATOR))
         if runner.view.engine_pid:
-            data = {"pid": runner.view.engine_pid, "last_seq": runner.view.last_seq}
-            await runner.record(Draft("engine.crash_detected", data))
+            found = {"pid": runner.view.engine_pid, "last_seq": runner.view.last_seq}
+            await runner.record(Draft("engine.crash_detected", found))
         await runner.record(Draft("engine.started", {"pid": self.life.number, "version": "simulated"}))
 
     # -- requests

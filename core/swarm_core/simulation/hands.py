@@ -1,11 +1,12 @@
 """The engine's hands in the simulated world.
 
-Preparing, starting, merging, adopting, retiring and giving up are the product's (``engine.acts.Hands``) over a simulated
-hub; only what talks to models, runs checks or touches the operator's checkout is written anew.
+Preparing, starting, merging, adopting, retiring and giving up are the product's (``engine.acts.Hands``) over a
+simulated hub; only what talks to models, runs checks or touches the operator's checkout is written anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from swarm_core.checks.run import CheckRun
@@ -15,7 +16,7 @@ from swarm_core.engine.models import ModelPool
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act, RunAgent
 from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Task
-from swarm_core.vocabulary.errors import WorkspaceError
+from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.workspace.hub import Hub
 
@@ -28,11 +29,16 @@ CHECK_S = (0.5, 900.0)
 
 
 class SimulatedHands(Hands):
-    """Performs the acts of one run in a ``World``. What agents do is ``fate``'s to say."""
+    """Performs the acts of one run in a ``World``. What agents do is ``fate``'s to say.
 
-    def __init__(self, runner: Runner, hub: SimulatedHub, fate: AgentFate) -> None:
+    ``surprised`` is told of an error that no hand should raise: those of the tree in ``vocabulary.errors`` are meant.
+    """
+
+    def __init__(
+        self, runner: Runner, hub: SimulatedHub, fate: AgentFate, surprised: Callable[[Act, Exception], None]
+    ) -> None:
         super().__init__(runner, ModelPool(runner.spec, runner.layout.repo.root, runner.clock))
-        self.simulated_hub, self.fate = hub, fate
+        self.simulated_hub, self.fate, self.surprised = hub, fate, surprised
 
     @property
     def world(self) -> World:
@@ -46,11 +52,17 @@ class SimulatedHands(Hands):
         return cast(Hub, self.simulated_hub)
 
     async def perform(self, act: Act) -> None:
-        if isinstance(act, RunAgent):
-            agent = SimulatedAgent(self.runner, self.simulated_hub, self.fate, act.task, act.instance)
-            await agent.perform(self.trailers(self.view.tasks[act.task], act.instance))
-        else:
-            await super().perform(act)
+        try:
+            if isinstance(act, RunAgent):
+                agent = SimulatedAgent(self.runner, self.simulated_hub, self.fate, act.task, act.instance)
+                await agent.perform(self.trailers(self.view.tasks[act.task], act.instance))
+            else:
+                await super().perform(act)
+        except SwarmError:
+            raise
+        except Exception as error:
+            self.surprised(act, error)
+            raise
 
     # -- gates
 

@@ -93,7 +93,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _process_events(self, events: Any) -> None:
         """There is no selector."""
 
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> NoReturn:
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> NoReturn:  # type: ignore[override]
         raise RealWorld("a signal handler was asked for")
 
     async def subprocess_exec(self, *args: Any, **options: Any) -> NoReturn:
@@ -102,10 +102,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     async def subprocess_shell(self, *args: Any, **options: Any) -> NoReturn:
         raise RealWorld(f"a process was asked for: {args[1:]}")
 
-    async def create_connection(self, *args: Any, **options: Any) -> NoReturn:  # type: ignore[override]
+    async def create_connection(self, *args: Any, **options: Any) -> NoReturn:
         raise RealWorld("a socket was asked for")
 
-    async def create_server(self, *args: Any, **options: Any) -> NoReturn:  # type: ignore[override]
+    async def create_server(self, *args: Any, **options: Any) -> NoReturn:
         raise RealWorld("a socket was asked for")
 
 

@@ -111,7 +111,7 @@ class SimulatedOperator:
             await self._answered(item)
 
     async def _abort(self) -> None:
-        await self.clock.sleep(self.dice.seconds(10, 48 * 3600))
+        await self.clock.sleep(self.dice.seconds(10, 12 * 3600))
         self._send("run.abort")
 
     async def _meddle(self) -> None:

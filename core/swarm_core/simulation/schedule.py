@@ -14,12 +14,13 @@ from random import Random
 from typing import Any
 
 from swarm_core.engine.diagnostics import LOGGER
+from swarm_core.policy.effects import Act
 from swarm_core.vocabulary.entities import PRIORITIES
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.spec import CheckSpec, ServiceSpec, SwarmSpec
 
-from .agent import RandomFate
+from .agent import AgentFate, RandomFate
 from .dice import Dice, Rates
 from .engine import RUN, SimulatedEngine
 from .invariants import Invariants, Violation
@@ -106,6 +107,7 @@ class Schedule:
         self.operator = SimulatedOperator(self.world, self.store, self.clock, self.dice, RUN)
         self.calm_at_s = self.dice.seconds(*CALM_AFTER_S)
         self.crashes_left = random.randint(0, MAX_CRASHES)
+        self.fate: AgentFate = RandomFate(self.dice, self.clock)
         self.life = Life(0)
 
     def _saw(self, event: Event) -> None:
@@ -115,6 +117,9 @@ class Schedule:
     def _broken(self, violation: Violation) -> None:
         self.report.violation = violation
         self.life.die()
+
+    def _surprised(self, act: Act, error: Exception) -> None:
+        self.invariants.fail("hands fail with errors that are known", f"{act}: {error!r}")
 
     def _tell(self, what: str) -> None:
         self.report.story.append((self.loop.time(), what))
@@ -157,7 +162,7 @@ class Schedule:
             self.loop.at_step(self.loop.steps + int(self.dice.seconds(*STEPS_BETWEEN_CRASHES)), life.die)
         self.clock.booted_s = self.dice.seconds(1, 10_000_000) - self.loop.time()
         engine = SimulatedEngine(
-            life, self.world, self.store, self.spec, self.clock, self.dice, RandomFate(self.dice, self.clock)
+            life, self.world, self.store, self.spec, self.clock, self.dice, self.fate, self._surprised
         )
         self.invariants.same(engine.runner.view, self.store.events)
         work = life.start(engine.run())
