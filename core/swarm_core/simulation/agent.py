@@ -109,6 +109,8 @@ class SimulatedAgent:
         talk = self.talk
         if talk.iteration < self.task.iteration:
             talk.iteration, talk.turns, talk.is_over = self.task.iteration, 0, False
+        if talk.is_over and self.hub.dice.strikes("late_writes"):
+            self._write_file()  # something the agent had left running in the background
         tries = 0
         while not talk.is_over:
             turn = await self.fate.turn(self.task.id, talk)

@@ -20,6 +20,7 @@ class Rates:
     agent_hangs: float = 0.02
     agent_stalls: float = 0.02
     agent_does_nothing: float = 0.05
+    late_writes: float = 0.2
     same_file: float = 0.15
     check_fails: float = 0.15
     git_fails: float = 0.03

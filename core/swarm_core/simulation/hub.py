@@ -17,6 +17,7 @@ from .loop import SimulatedClock
 from .world import Checkout, World
 
 EFFECT_S = (0.005, 3.0)
+BROKEN_FOR_S = (0.001, 60.0)
 
 
 class SimulatedHub:
@@ -24,6 +25,7 @@ class SimulatedHub:
 
     def __init__(self, world: World, layout: RunLayout, life: Life, clock: SimulatedClock, dice: Dice) -> None:
         self.world, self.layout, self.life, self.clock, self.dice = world, layout, life, clock, dice
+        self._broken_until_s = -1.0
 
     @property
     def base(self) -> str:
@@ -40,7 +42,10 @@ class SimulatedHub:
         """The way to the disk: time passes, the engine may die, git may fail. The effect comes right after it."""
         await self.clock.sleep(self.dice.seconds(*EFFECT_S))
         self.life.require()
+        now_s = self.clock.loop.time()
         if self.dice.strikes("git_fails"):
+            self._broken_until_s = now_s + self.dice.seconds(*BROKEN_FOR_S)
+        if now_s < self._broken_until_s and not self.dice.is_calm:
             raise GitFailed("git failed before it did anything")
 
     def _done(self) -> None:
@@ -149,9 +154,7 @@ class SimulatedHub:
         await self._reach()
         if self.world.integration not in self.world.ancestors(self.world.user_tip) and self.world.user_tip != user_tip:
             raise WorkspaceError("the branch moved")
-        commit = self.world.land()
-        self._done()
-        return commit
+        return self.world.land()
 
 
 class SimulatedPapers:

@@ -157,6 +157,8 @@ class Invariants:
                 f"{task} was tried {self._returns[task]} times in a row",
             )
         self._working.pop(task, None)
+        if self._merging == task:  # its merge could not be made
+            self._merging = ""
 
     def _opened(self, event: Event) -> None:
         gate = self.view.gates[event.data["gate"]]
@@ -233,7 +235,13 @@ class Invariants:
         view, world = self.view, self.world
         self.expect(view.is_over, "the run ends", f"it is {view.run.status}")
         self.expect(world.landings <= 1, "a run lands once", f"{world.landings} times")
-        self.expect(not world.checkouts, "no worktree is left", ", ".join(world.checkouts))
+        self.expect(
+            view.run.landed == bool(world.landings),
+            "what was landed is told",
+            f"{view.run.status}, told {view.run.landed}",
+        )
+        left = [name for name in world.checkouts if "worktree is left" not in view.instances[name].reason]
+        self.expect(not left, "no worktree is left unsaid", ", ".join(left))
         told = {merge.task for merge in view.merges.values() if merge.status == "merged"}
         if view.run.status == "completed":
             self.expect(told == self._in_line, "§5.6 a merge that was made is told", f"{told ^ self._in_line}")

@@ -111,7 +111,13 @@ class SimulatedOperator:
             await self._answered(item)
 
     async def _abort(self) -> None:
-        await self.clock.sleep(self.dice.seconds(10, 12 * 3600))
+        """At any time, or while the work is being landed."""
+        if self.dice.random.random() < 0.7:
+            await self.clock.sleep(self.dice.seconds(10, 12 * 3600))
+        else:
+            while (gate := self.view.latest_gate("landing")) is None or gate.status != "passed":
+                await self.world.news.wait()
+            await self.clock.sleep(self.dice.seconds(0.001, 5.0))
         self._send("run.abort")
 
     async def _meddle(self) -> None:
