@@ -30,6 +30,7 @@ COMMANDS = (
     "worktree",
     "demo",
     "doctor",
+    "simulate",
     "stop",
 )
 INTERRUPTED_EXIT = 130

@@ -47,7 +47,8 @@ class Invariants:
         self._commands: set[str] = set()
         self._shown: dict[str, tuple[str, str]] = {}
         self._approved: dict[str, str] = {}
-        self._in_line: set[str] = set()
+        self._in_line: dict[str, str] = {}
+        self._submitted: dict[str, str] = {}
         self._merging = ""
 
     def fail(self, name: str, detail: str) -> None:
@@ -64,7 +65,7 @@ class Invariants:
     def merged(self, task: str, commit: str) -> None:
         """Something entered the integration line."""
         self.expect(task not in self._in_line, "§5.6 a task is merged once", f"{task} was merged again as {commit}")
-        self._in_line.add(task)
+        self._in_line[task] = commit
         self.expect(
             self._approved.get(task) == commit,
             "§5.8 what is merged was shown and approved",
@@ -149,6 +150,7 @@ class Invariants:
                 f"{event.actor} submitted {task}, which {self._working.get(task, 'nobody')} holds",
             )
             self._returns[task] = 0
+            self._submitted[task] = str(event.data.get("commit"))
         elif event.kind == "task.released":
             self._returns[task] += 1
             self.expect(
@@ -201,7 +203,10 @@ class Invariants:
         task = self.view.tasks[event.task or ""]
         self.expect(task.id in self._approved, "no gate is skipped", f"{task.id} is done without an approval")
         if task.id != PLANNING_TASK and task.stat.files:
-            self.expect(task.id in self._in_line, "§5.6 what is done is merged", f"{task.id} is not in the line")
+            merged, submitted = self._in_line.get(task.id, "nothing"), self._submitted.get(task.id)
+            self.expect(
+                merged == submitted, "§5.6 what was submitted is merged", f"{task.id}: {submitted}, merged is {merged}"
+            )
 
     def _starting(self, event: Event) -> None:
         service = self.view.instances[event.agent or ""].service
@@ -244,7 +249,9 @@ class Invariants:
         self.expect(not left, "no worktree is left unsaid", ", ".join(left))
         told = {merge.task for merge in view.merges.values() if merge.status == "merged"}
         if view.run.status == "completed":
-            self.expect(told == self._in_line, "§5.6 a merge that was made is told", f"{told ^ self._in_line}")
+            self.expect(
+                told == self._in_line.keys(), "§5.6 a merge that was made is told", f"{told ^ self._in_line.keys()}"
+            )
         self.expect(sent == answers.keys(), "every request is answered", ", ".join(sent ^ answers.keys()))
         for item, verdicts in answers.items():
             said = {verdict.is_applied for verdict in verdicts}

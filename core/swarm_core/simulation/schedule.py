@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -36,11 +36,12 @@ MAX_STEPS = 400_000
 DOWN_S = (0.2, 3600.0)
 STEPS_BETWEEN_CRASHES = (20.0, 3000.0)
 MAX_CRASHES = 6
+_TELLING = ("gate", "place", "verdict", "note", "commit", "integration", "paths", "reason", "kind", "attempt", "files")
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of a schedule. ``digest`` is one hash over its journal."""
+    """What became of a schedule. ``digest`` is one hash over its journal, ``notes`` what the journal cannot know."""
 
     seed: int
     tasks: int
@@ -50,14 +51,26 @@ class Report:
     crashes: int = 0
     events: list[Event] = field(default_factory=list)
     digest: str = ""
-    story: list[tuple[float, str]] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    notes: list[tuple[float, str]] = field(default_factory=list)
     violation: Violation | None = None
 
-    def lines(self) -> Iterator[str]:
-        """The story for people: virtual time and what happened."""
-        for at_s, what in sorted(self.story, key=lambda entry: entry[0]):
-            minutes, seconds = divmod(at_s, 60)
-            yield f"{int(minutes):6d}:{seconds:06.3f}  {what}"
+    def story(self) -> Iterator[str]:
+        """Virtual time and what happened, a line each."""
+        happened = [*zip(self.times_s, map(_told, self.events), strict=True), *self.notes]
+        for at_s, what in sorted(happened, key=lambda entry: entry[0]):
+            yield f"{_hours(at_s)}  {what}"
+
+
+def _hours(seconds: float) -> str:
+    hours, rest = divmod(seconds, 3600)
+    return f"{int(hours):4d}:{int(rest // 60):02d}:{rest % 60:06.3f}"
+
+
+def _told(event: Event) -> str:
+    who = " ".join(part for part in (event.task, event.agent) if part)
+    data = ", ".join(f"{key} {value}" for key, value in event.data.items() if key in _TELLING and value)
+    return f"{event.seq:4d} {event.kind:<20} {who:<22} {data}"[:160].rstrip()
 
 
 def make_spec(random: Random) -> SwarmSpec:
@@ -122,7 +135,7 @@ class Schedule:
         self.invariants.fail("hands fail with errors that are known", f"{act}: {error!r}")
 
     def _tell(self, what: str) -> None:
-        self.report.story.append((self.loop.time(), what))
+        self.report.notes.append((self.loop.time(), what))
 
     def play(self) -> Report:
         """From an empty repository to the end of the run. Never raises for what the engine does wrong: see
@@ -137,7 +150,7 @@ class Schedule:
                 self._close()
         report.status = self.invariants.view.run.status
         report.virtual_s, report.steps = self.loop.time(), self.loop.steps
-        report.events, report.digest = self.store.events, self.store.digest
+        report.events, report.times_s, report.digest = self.store.events, self.store.times_s, self.store.digest
         return report
 
     async def _play(self) -> None:
@@ -216,6 +229,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         LOGGER.setLevel(level)
-
-
-Player = Callable[[int], Report]
