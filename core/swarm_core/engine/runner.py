@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from random import Random
+from typing import Any, Protocol
 
 from swarm_core.journal.journal import Journal
 from swarm_core.policy import Act, Record, decide
+from swarm_core.policy.effects import RunAgent
+from swarm_core.policy.failures import after_failure
+from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import Draft, Event
@@ -23,6 +27,7 @@ from swarm_core.vocabulary.view import RunView
 from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
 from .papers import Papers, PapersOnDisk
+from .watch import Watch
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
@@ -50,57 +55,162 @@ class Runner:
         spec: SwarmSpec,
         clock: Clock,
         say: Callable[[str], None] = lambda message: None,
+        *,
+        random: Random | None = None,
         papers: Papers | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
         self.papers = papers or PapersOnDisk()
         self.view = RunView.of(journal.events)
+        self.watch = Watch(self.view, spec, clock)
+        self.random = random or Random()
         self.performer: Performer | None = None
+        self.slots: Callable[[], int] = lambda: UNLIMITED
+        self.on_staffed: Callable[[], None] = lambda: None
         self.jobs: dict[Act, asyncio.Task[None]] = {}
+        self.workers: dict[str, asyncio.Future[Any]] = {}
         self.tries: Counter[Act] = Counter()
         self.changed = asyncio.Event()
         self._outdated = asyncio.Event()
         self._outdated.set()
         self._recording = asyncio.Lock()
         self._fatal: BaseException | None = None
+        self._refused: tuple[str, str | None, str] | None = None
+        self._moved = asyncio.Event()
 
     # -- facts
 
     async def record(self, *drafts: Draft) -> list[Event]:
-        """Append and apply; durable when it returns. Raises IllegalTransition before anything is written.
+        """Append and apply; durable when it returns.
 
-        A full disk holds everybody here until there is space again: nothing is lost and nothing runs ahead. The work
-        goes on even if the caller is cancelled, so the view and the disk never part.
+        Raises IllegalTransition if a draft does not fit the state: then nothing is applied and the refusal is
+        journaled. A full disk holds everybody here until there is space again: nothing is lost and nothing runs
+        ahead. The work goes on even if the caller is cancelled, so the view and the disk never part.
         """
         return await asyncio.shield(asyncio.ensure_future(self._record(drafts)))
 
     async def _record(self, drafts: tuple[Draft, ...]) -> list[Event]:
-        is_paused = False
         async with self._recording:
-            while True:
+            try:
                 for draft in drafts:
                     self.view.check(draft)
-                reached(CrashPoint.BEFORE_APPEND)
-                try:
-                    events = await self.journal.append(*drafts)
-                    break
-                except JournalFull as error:
-                    LOGGER.error("paused: %s", error, extra={"run": self.layout.run})
-                    self.say(f"paused: {error.message}")
-                    is_paused = True
-                    await self.clock.sleep(FULL_DISK_POLL_S)
-                except JournalPoisoned as error:
-                    self._fatal = error
-                    self.changed.set()
-                    raise
-            reached(CrashPoint.AFTER_APPEND_BEFORE_APPLY)
-            for event in events:
-                self.view.apply(event)
+            except IllegalTransition as error:
+                await self._refuse(draft, error)
+                raise
+            self._refused = None
+            return await self._write(drafts)
+
+    async def _refuse(self, draft: Draft, error: IllegalTransition) -> None:
+        """Keep what somebody wanted to write and could not. The same thing again is kept once."""
+        LOGGER.warning("refused: %s", error, extra={"run": self.layout.run})
+        refused = (draft.kind, draft.task, error.message)
+        if refused == self._refused:
+            return
+        self._refused = refused
+        data = {"kind": draft.kind, "reason": error.message}
+        await self._write((Draft("event.refused", data, actor=draft.actor, task=draft.task, agent=draft.agent),))
+
+    async def _write(self, drafts: tuple[Draft, ...]) -> list[Event]:
+        is_paused = False
+        reached(CrashPoint.BEFORE_APPEND)
+        while True:
+            try:
+                events = await self.journal.append(*drafts)
+                break
+            except JournalFull as error:
+                LOGGER.error("paused: %s", error, extra={"run": self.layout.run})
+                self.say(f"paused: {error.message}")
+                is_paused = True
+                await self.clock.sleep(FULL_DISK_POLL_S)
+            except JournalPoisoned as error:
+                self._fatal = error
+                self.wake()
+                raise
+        reached(CrashPoint.AFTER_APPEND_BEFORE_APPLY)
+        busy = self.view.index.count("running")
+        for event in events:
+            self.view.apply(event)
+            self.watch.observe(event)
         if is_paused:
             self.say("ready")
+        if self.view.index.count("running") != busy or self.view.is_over:
+            self.on_staffed()
         self._outdated.set()
-        self.changed.set()
+        self.wake()
         return events
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for something that becomes true with an event, or with ``wake``. False if it did not in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """Let the loop look again, and everybody who waits for leave to go on."""
+        self.changed.set()
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    # -- leave to go on
+
+    async def clearance(self, task: str) -> None:
+        """Return when whoever works on ``task`` may take the next step; it waits here while the task is held.
+
+        An agent that is held stops between two steps: nothing is under way, and nothing is lost.
+        """
+        self.watch.beat(task)
+        if not self._must_wait(task):
+            return
+        agent = self.view.tasks[task].instance
+        await self._try(Draft("agent.paused", {"reason": self.view.why_held(self.view.tasks[task])}, agent=agent))
+        while self._must_wait(task):
+            await self._moved.wait()
+        self.watch.beat(task)
+        await self._try(Draft("agent.resumed", agent=agent))
+
+    def _must_wait(self, task: str) -> bool:
+        """A draining run lets its agents finish."""
+        is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
+        found = self.view.tasks[task]
+        return bool(self.view.why_held(found)) and not (is_draining and not found.held)
+
+    async def _try(self, draft: Draft) -> None:
+        if self._fits(draft):
+            await self.record(draft)
+
+    # -- failures
+
+    async def fail(self, task: str, kind: str, reason: str, *, attempt: int) -> None:
+        """Record that an attempt at a running task failed, and what follows from it.
+
+        Raises IllegalTransition if it comes too late: the task was taken from that attempt.
+        """
+        found = self.view.tasks[task]
+        if found.attempt != attempt:
+            raise IllegalTransition(f"task {task} is at attempt {found.attempt}: attempt {attempt} comes too late")
+        service = self.spec.services.get(found.assigned_to)
+        drafts = after_failure(
+            self.view,
+            found,
+            kind,
+            reason,
+            retries=service.retries if service else 0,
+            now=self.clock.now(),
+            random=self.random,
+        )
+        await self.record(*drafts)
+
+    async def _watch_leases(self) -> None:
+        """Take tasks back from agents that show no sign of life."""
+        for task in list(self.watch.lost()):
+            self.watch.beat(task.id)
+            await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
+            reason = f"{task.worker or task.instance} showed no sign of life"
+            await self.fail(task.id, "lost", reason, attempt=task.attempt)
 
     # -- the loop
 
@@ -110,35 +220,48 @@ class Runner:
         try:
             while self._fatal is None:
                 self.changed.clear()
+                await self._watch_leases()
                 if await self._settle():
                     continue
                 if self.view.is_over and not self.jobs:
                     return
-                await self.changed.wait()
+                await self._rest()
             raise self._fatal
         finally:
             projecting.cancel()
             await self.stop()
 
+    async def _rest(self) -> None:
+        """Until something changed, or time alone changes something."""
+        try:
+            async with asyncio.timeout(self.watch.next_wake_s()):
+                await self.changed.wait()
+        except TimeoutError:
+            return
+
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
-        effects = decide(self.view, self.spec)
-        records = [effect for effect in effects if isinstance(effect, Record)]
-        for record in records:
-            try:
-                await self.record(*record.drafts)
-            except IllegalTransition as error:  # something else happened between the look and the write
-                LOGGER.info("not recorded: %s", error, extra={"run": self.layout.run})
-        if records:
+        effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
+        has_recorded = False
+        for effect in effects:
+            if isinstance(effect, Record):
+                try:
+                    await self.record(*effect.drafts)
+                    has_recorded = True
+                except IllegalTransition:  # something else happened between the look and the write
+                    continue
+        if has_recorded:
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
-        if self.view.is_over:
-            for act, job in self.jobs.items():
-                if act not in acts:
-                    job.cancel()
+        wanted = set(acts)
+        for act, job in self.jobs.items():
+            if act not in wanted and (self.view.is_over or isinstance(act, RunAgent)):
+                job.cancel()
+        busy = {act.task for act in self.jobs if isinstance(act, RunAgent)}
         for act in acts:
-            if act not in self.jobs:
-                self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
+            if act in self.jobs or (isinstance(act, RunAgent) and act.task in busy):
+                continue  # an agent that was cancelled leaves before the next one sits down
+            self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
 
     async def _perform(self, act: Act) -> None:

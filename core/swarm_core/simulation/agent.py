@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from swarm_core.engine.runner import Runner
+from swarm_core.policy.effects import RunAgent
 from swarm_core.vocabulary.entities import PLANNING_TASK
 from swarm_core.vocabulary.events import Draft
 
@@ -35,6 +36,7 @@ class Turn(StrEnum):
     REFUSES = "refuses"
     STALLS = "stalls"
     HANGS = "hangs"
+    ASKS = "asks for more tasks"
 
 
 class AgentFate(Protocol):
@@ -63,31 +65,31 @@ _FAULTS = (
     ("model_refusal", Turn.REFUSES),
     ("agent_stalls", Turn.STALLS),
     ("agent_hangs", Turn.HANGS),
+    ("agent_asks", Turn.ASKS),
 )
 
 
 class SimulatedAgent:
     """One instance on one task, from its claim to submission or failure."""
 
-    def __init__(self, runner: Runner, hub: SimulatedHub, fate: AgentFate, task: str, instance: str) -> None:
+    def __init__(self, runner: Runner, hub: SimulatedHub, fate: AgentFate, act: RunAgent) -> None:
         self.runner, self.hub, self.fate = runner, hub, fate
-        self.task, self.instance = runner.view.tasks[task], instance
+        self.task, self.instance = runner.view.tasks[act.task], act.instance
         self.timeout_s = runner.spec.services[self.task.assigned_to].timeout_s
-        self.talk = hub.world.talks.setdefault((instance, task), Talk())
+        self.talk = hub.world.talks.setdefault((act.instance, act.task), Talk())
 
     async def perform(self, trailers: Mapping[str, str]) -> None:
         await self.hub.add_tree(self.instance)
         await self._place(trailers)
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self.timeout_s) as self.limit:
                 failure = await self._converse(trailers)
         except TimeoutError:
             failure = "timeout"
         if failure:
-            await self._report("task.failed", reason=f"the agent's work ended: {failure}", kind=failure)
-        elif self.task.id == PLANNING_TASK:
-            await self._report("artifact.written", type="plan", path="plan.json", tasks=self.hub.world.plan)
-            await self._report("task.submitted", commit="", files=0)
+            await self.runner.fail(self.task.id, failure, f"it ended: {failure}", attempt=self.task.attempt)
+        elif self.task.is_planning:
+            await self._submit_plan()
         else:
             await self._submit(trailers)
 
@@ -113,6 +115,7 @@ class SimulatedAgent:
             self._write_file()  # something the agent had left running in the background
         tries = 0
         while not talk.is_over:
+            await self._clearance()
             turn = await self.fate.turn(self.task.id, talk)
             self.hub.life.require()
             match turn:
@@ -124,11 +127,14 @@ class SimulatedAgent:
                     await self.runner.clock.sleep(BACKOFF_S**tries)
                     continue
                 case Turn.REFUSES:
-                    return "refused"
+                    return "auth"
                 case Turn.STALLS:
-                    return "stalled"
+                    return "gave_up"
                 case Turn.HANGS:
                     await self.runner.clock.sleep(self.timeout_s + 1)
+                case Turn.ASKS:
+                    request = f"{self.task.id}-{self.runner.view.last_seq}"
+                    await self._report("tasks.requested", request=request, reason="somebody should do more")
             tries = 0
             talk.turns += 1
             talk.is_over = turn is Turn.HANDS_OFF
@@ -139,7 +145,7 @@ class SimulatedAgent:
 
     def _write_file(self) -> None:
         dice = self.hub.dice
-        if self.task.id == PLANNING_TASK or dice.strikes("agent_does_nothing"):
+        if self.task.is_planning or dice.strikes("agent_does_nothing"):
             return
         tree = self.hub.world.checkouts[self.instance]
         path = f"{self.task.assigned_to}/{'shared' if dice.strikes('same_file') else self.task.id}"
@@ -154,7 +160,33 @@ class SimulatedAgent:
         await self._report("handoff.recorded", what_i_did="the work")
         tip = await self.hub.tip(self.instance)
         diff = await self.hub.diff(self.hub.world.merge_base(await self.hub.integration(), tip), tip)
-        await self._report("task.submitted", commit=tip, files=diff.stat.files)
+        await self._report("task.submitted", attempt=self.task.attempt, commit=tip, files=diff.stat.files)
+
+    async def _clearance(self) -> None:
+        """Wait for leave to take the next step; time spent held does not count against the task."""
+        asked_s = self.runner.clock.monotonic_s()
+        await self.runner.clearance(self.task.id)
+        held_s = self.runner.clock.monotonic_s() - asked_s
+        if held_s and (when := self.limit.when()) is not None:
+            self.limit.reschedule(when + held_s)
+
+    async def _submit_plan(self) -> None:
+        """The first plan, or what the architect makes of a task that failed or of a wish."""
+        tasks = self.hub.world.plan if self.task.id == PLANNING_TASK else []
+        reassign, cancel = [], []
+        failed = self.runner.view.tasks.get(self.task.about)
+        if failed is not None and failed.status == "failed":
+            match self.hub.dice.random.randrange(4):
+                case 0:
+                    cancel.append({"task": failed.id, "reason": "it is not worth it"})
+                case 1:
+                    pass
+                case _:
+                    to = self.hub.dice.pick(self.runner.spec.workers)
+                    reassign.append({"task": failed.id, "assigned_to": to})
+        plan = {"tasks": tasks, "reassign": reassign, "cancel": cancel}
+        await self._report("artifact.written", type="plan", path=f"plan-{self.task.id}.json", **plan)
+        await self._report("task.submitted", attempt=self.task.attempt, commit="", files=0)
 
     async def _report(self, kind: str, /, **data: Any) -> None:
         await self.runner.record(Draft(kind, data, actor=self.instance, task=self.task.id, agent=self.instance))

@@ -16,9 +16,10 @@ class Rates:
     """How likely each fault is, each time it could strike."""
 
     model_overload: float = 0.08
-    model_refusal: float = 0.02
+    model_refusal: float = 0.01
     agent_hangs: float = 0.02
     agent_stalls: float = 0.02
+    agent_asks: float = 0.01
     agent_does_nothing: float = 0.05
     late_writes: float = 0.2
     same_file: float = 0.15
@@ -30,6 +31,7 @@ class Rates:
     document_changed: float = 0.02
     operator_mistakes: float = 0.25
     operator_rejects: float = 0.2
+    operator_meddles: float = 0.5
     operator_aborts: float = 0.08
     branch_moves: float = 0.2
     checkout_dirty: float = 0.2

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from swarm_core.engine.decisions import decide_gate
 from swarm_core.engine.inbox import Verdict
+from swarm_core.engine.requests import handle
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act
-from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError
+from swarm_core.vocabulary.errors import JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
@@ -45,7 +45,9 @@ class SimulatedEngine:
         self.life, self.world, self.clock, self.dice = life, world, clock, dice
         self.has_finished = False
         journal = open_journal(store, RUN, life, clock, dice)
-        self.runner = Runner(LAYOUT, journal, spec, clock, papers=SimulatedPapers(world, life, clock, dice))
+        self.runner = Runner(
+            LAYOUT, journal, spec, clock, random=dice.random, papers=SimulatedPapers(world, life, clock, dice)
+        )
         self.runner.performer = SimulatedHands(
             self.runner, SimulatedHub(world, LAYOUT, life, clock, dice), fate, surprised
         )
@@ -88,7 +90,7 @@ class SimulatedEngine:
     async def _take(self, item: InboxItem) -> None:
         """Handle, then archive; a crash in between handles it again."""
         try:
-            verdict = await self._handle(item)
+            verdict = await handle(self.runner, item)
         except SwarmError as error:
             verdict = Verdict(False, str(error))
         await self.clock.sleep(self.dice.seconds(0.001, 0.1))
@@ -99,16 +101,3 @@ class SimulatedEngine:
         """What came too late for the run."""
         while self.world.inbox:
             await self.world.news.wait()
-
-    async def _handle(self, item: InboxItem) -> Verdict:
-        runner = self.runner
-        if item.id in runner.view.commands:
-            refused = runner.view.refused.get(item.id, "")
-            return Verdict(not refused, refused, item.run)
-        if item.kind == "run.abort":
-            try:
-                await runner.record(Draft("run.aborted", {"reason": "aborted", "command": item.id}, actor=OPERATOR))
-            except IllegalTransition as error:
-                return Verdict(False, str(error), item.run)
-            return Verdict(True, run=item.run)
-        return await decide_gate(runner, item)

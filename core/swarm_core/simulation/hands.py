@@ -15,9 +15,10 @@ from swarm_core.engine.evidence import Evidence, escalation_evidence, landing_ev
 from swarm_core.engine.models import ModelPool
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act, RunAgent
-from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Task
+from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 
 from .agent import AgentFate, SimulatedAgent
@@ -54,7 +55,7 @@ class SimulatedHands(Hands):
     async def perform(self, act: Act) -> None:
         try:
             if isinstance(act, RunAgent):
-                agent = SimulatedAgent(self.runner, self.simulated_hub, self.fate, act.task, act.instance)
+                agent = SimulatedAgent(self.runner, self.simulated_hub, self.fate, act)
                 await agent.perform(self.trailers(self.view.tasks[act.task], act.instance))
             else:
                 await super().perform(act)
@@ -63,6 +64,10 @@ class SimulatedHands(Hands):
         except Exception as error:
             self.surprised(act, error)
             raise
+
+    async def _earlier(self, seq: int) -> RunView:
+        await self.clock.sleep(self.dice.seconds(0.001, 5.0))
+        return RunView.of(event for event in self.world.history() if event.seq <= seq)
 
     # -- gates
 
@@ -88,7 +93,7 @@ class SimulatedHands(Hands):
         return landing_evidence(
             gate,
             self.view.run,
-            [task for task in self.view.tasks.values() if task.id != PLANNING_TASK],
+            [task for task in self.view.tasks.values() if not task.is_planning],
             branch="main",
             user_tip=world.user_tip,
             is_fast_forward=world.user_tip == world.base,

@@ -147,6 +147,15 @@ class SimulatedHub:
         self._done()
         return oid
 
+    async def take_back(self, to: str, *, message: str, trailers: Mapping[str, str]) -> str:
+        await self._reach()
+        world, files = self.world, self.world.nodes[to].files
+        if world.nodes[world.integration].files == files:
+            return world.integration
+        world.integration = world.commit((world.integration,), files, trailers)
+        self._done()
+        return world.integration
+
     # -- landing
 
     async def land(self, user_tip: str) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from swarm_core.engine.inbox import Verdict
+from swarm_core.policy.reservations import HOLDING, overlap
 from swarm_core.vocabulary.entities import PLANNING_TASK, Gate
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Event
@@ -20,8 +21,8 @@ from swarm_core.vocabulary.view import RunView
 from .world import World
 
 MAX_RETURNS_IN_A_ROW = 3
-AFTER_THE_END = ("engine.", "agent.", "run.note", "decision.refused", "llm.", "gate.invalidated")
-MOVES_THE_LINE = frozenset({"run.started", "merge.completed"})
+AFTER_THE_END = ("engine.", "agent.retired", "run.note", "decision.refused", "event.refused", "receipt.")
+MOVES_THE_LINE = frozenset({"run.started", "merge.completed", "rollback.done"})
 
 
 class Violation(AssertionError):
@@ -141,6 +142,22 @@ class Invariants:
             f"{task.id} of {task.assigned_to} went to {instance}",
         )
 
+        self.expect(not self.view.why_held(task), "what is held begins nothing", f"{task.id} was claimed")
+        for other in self.view.tasks.values():
+            if other.id != task.id and other.status in HOLDING and other.writes and task.writes:
+                clash = [(a, b) for a in task.writes for b in other.writes if overlap(a, b)]
+                self.expect(not clash, "a path has one holder", f"{task.id} and {other.id}: {clash}")
+
+    def _rolled_back(self, event: Event) -> None:
+        """What begins again may be claimed, approved and merged again; what stays in the line stays merged."""
+        for task in event.data.get("tasks", {}):
+            for book in (self._working, self._approved, self._in_line, self._submitted, self._returns):
+                book.pop(task, None)
+            self._final.pop(("task", task), None)
+            self._final.pop(("merge", task), None)
+        self._merging = ""
+        self.expect(event.data.get("integration") == self.world.integration, "a rollback that is told was made", "")
+
     def _stopped(self, event: Event) -> None:
         task = event.task or ""
         if event.kind == "task.submitted":
@@ -151,7 +168,7 @@ class Invariants:
             )
             self._returns[task] = 0
             self._submitted[task] = str(event.data.get("commit"))
-        elif event.kind == "task.released":
+        elif event.kind == "task.released" and event.data.get("failures"):
             self._returns[task] += 1
             self.expect(
                 self._returns[task] <= MAX_RETURNS_IN_A_ROW,
@@ -161,6 +178,9 @@ class Invariants:
         self._working.pop(task, None)
         if self._merging == task:  # its merge could not be made
             self._merging = ""
+
+    def _again(self, event: Event) -> None:
+        self._returns.pop(event.task or "", None)
 
     def _opened(self, event: Event) -> None:
         gate = self.view.gates[event.data["gate"]]
@@ -175,7 +195,6 @@ class Invariants:
             "§5.8 a decision is about what is shown",
             f"{gate.id} shows {evidence[:12]}, decided was {str(event.data.get('evidence'))[:12]}",
         )
-        self._returns.clear()
         if event.data.get("verdict") == "approve" and gate.place in ("merge", "plan"):
             self._approved[gate.task] = commit
 
@@ -201,8 +220,10 @@ class Invariants:
 
     def _done(self, event: Event) -> None:
         task = self.view.tasks[event.task or ""]
-        self.expect(task.id in self._approved, "no gate is skipped", f"{task.id} is done without an approval")
-        if task.id != PLANNING_TASK and task.stat.files:
+        plan = self.view.plans.get(task.id, {})
+        if task.id == PLANNING_TASK or not task.is_planning or plan.get("tasks") or plan.get("cancel"):
+            self.expect(task.id in self._approved, "no gate is skipped", f"{task.id} is done without an approval")
+        if not task.is_planning and task.stat.files:
             merged, submitted = self._in_line.get(task.id, "nothing"), self._submitted.get(task.id)
             self.expect(
                 merged == submitted, "§5.6 what was submitted is merged", f"{task.id}: {submitted}, merged is {merged}"
@@ -210,7 +231,8 @@ class Invariants:
 
     def _starting(self, event: Event) -> None:
         service = self.view.instances[event.agent or ""].service
-        live = [i for i in self.view.instances.values() if i.service == service and i.status != "retired"]
+        gone = ("retired", "failed")
+        live = [i for i in self.view.instances.values() if i.service == service and i.status not in gone]
         limit = self.spec.services[service].replicas
         self.expect(len(live) <= limit, "replicas are bounded", f"{len(live)} instances of {service}, allowed {limit}")
 
@@ -265,6 +287,9 @@ _LOOKS: dict[str, Callable[[Invariants, Event], None]] = {
     "task.released": Invariants._stopped,
     "task.failed": Invariants._stopped,
     "task.cancelled": Invariants._stopped,
+    "task.reassigned": Invariants._again,
+    "task.reopened": Invariants._again,
+    "rollback.done": Invariants._rolled_back,
     "task.done": Invariants._done,
     "gate.opened": Invariants._opened,
     "gate.decided": Invariants._decided,

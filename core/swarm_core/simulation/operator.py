@@ -16,6 +16,10 @@ from .world import World
 
 THINKING_S = (2.0, 8 * 3600.0)
 PROMPT_S = (0.5, 20.0)
+_MEDDLING = (
+    "run.pause", "run.halt", "run.resume", "run.rollback", "task.pause", "task.resume", "task.cancel",
+    "service.pause", "service.resume",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -42,6 +46,9 @@ class SimulatedOperator:
         if self.dice.strikes("operator_aborts"):
             self._spawn(self._abort())
         self._spawn(self._meddle())
+        self._spawn(self._free_everything())
+        if self.dice.strikes("operator_meddles"):
+            self._spawn(self._interfere())
         while True:
             news = self.world.news
             self._catch_up()
@@ -135,6 +142,42 @@ class SimulatedOperator:
                 self.world.documents[self.dice.pick(sorted(self.world.documents))] = b"something else"
             if self.dice.strikes("wall_jumps"):
                 self.clock.skew_s += (self.dice.random.random() - 0.5) * 2 * 86_400
+
+    async def _interfere(self) -> None:
+        """Hold, free, drop and roll back, in and out of season. Whatever is held is freed before the calm."""
+        while not self.dice.is_calm:
+            await self.clock.sleep(self.dice.seconds(30, 4 * 3600))
+            self._catch_up()
+            task = self.dice.pick([*self.view.tasks, "task_777"])
+            kind = self.dice.pick(_MEDDLING)
+            match kind:
+                case "run.pause":
+                    self._send(kind, mode=self.dice.pick(("pause", "drain")))
+                case "run.halt":
+                    self._send(kind, mode=self.dice.pick(("halt", "stop")))
+                case "run.rollback":
+                    passed = [f"gate:{g.id.removeprefix('gate_')}" for g in self.view.gates.values()]
+                    events = f"seq:{self.dice.random.randrange(max(2, self._read + 2))}"
+                    self._send(kind, to=self.dice.pick([*passed, events, "nowhere"]))
+                case "service.pause" | "service.resume":
+                    self._send(kind, service=self.dice.pick(("service1", "service2", "architect", "nobody")))
+                case _:
+                    self._send(kind, task=task)
+
+    async def _free_everything(self) -> None:
+        """What nobody would leave held for ever. A run that stops itself is looked at and resumed, too."""
+        while True:
+            news = self.world.news
+            self._catch_up()
+            view = self.view
+            wait = [self._send("run.resume")] if view.run.status in ("paused", "halted") else []
+            wait += [self._send("service.resume", service=name) for name in view.held_services]
+            wait += [self._send("task.resume", task=t.id) for t in view.tasks.values() if t.held and not t.ended_at]
+            for item in wait:
+                await self._answered(item)
+            if not wait:
+                await news.wait()
+            await self.clock.sleep(self.dice.seconds(*(PROMPT_S if self.dice.is_calm else THINKING_S)))
 
     # -- requests
 

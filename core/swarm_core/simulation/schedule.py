@@ -78,7 +78,10 @@ def make_spec(random: Random) -> SwarmSpec:
     services = {"architect": ServiceSpec("architect", access_level="global_read", directories=("/",))}
     for number in range(1, random.randint(1, 3) + 1):
         key = f"service{number}"
-        services[key] = ServiceSpec(key, directories=(key,), replicas=random.randint(1, 2), timeout_s=7200.0)
+        replicas = random.randint(1, 2)
+        services[key] = ServiceSpec(
+            key, directories=(key,), replicas=replicas, timeout_s=7200.0, heartbeat_s=random.choice((1000.0, 3600.0))
+        )
     checks = (CheckSpec("tests", "make test"),) if random.random() < 0.5 else ()
     return SwarmSpec(services, checks=checks, max_parallel=random.randint(1, 4))
 
@@ -98,6 +101,7 @@ def make_plan(random: Random, spec: SwarmSpec, tasks: int) -> list[dict[str, Any
                 "dependencies": sorted(random.sample(before, min(len(before), random.choice((0, 0, 1, 1, 2, 3))))),
                 "priority": random.choice(PRIORITIES),
                 "order": number,
+                "writes": random.choice(([], [], [f"service1/file{number % 4}"], ["service1/*"], ["service2/src/"])),
             }
         )
     return plan
@@ -117,6 +121,7 @@ class Schedule:
         self.invariants = Invariants(self.spec, self.world, self._broken)
         self.world.merged = self.invariants.merged
         self.store = Store(self._saw)
+        self.world.history = lambda: self.store.events
         self.operator = SimulatedOperator(self.world, self.store, self.clock, self.dice, RUN)
         self.calm_at_s = self.dice.seconds(*CALM_AFTER_S)
         self.crashes_left = random.randint(0, MAX_CRASHES)

@@ -7,12 +7,13 @@ A commit is a dictionary from path to content; merging is done path by path. Not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from swarm_core.engine.inbox import Verdict
+from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.inbox import InboxItem
 
 
@@ -55,7 +56,9 @@ class Merged:
 
 @dataclass(slots=True)
 class World:
-    """``plan`` are the tasks the architect will propose. ``merged`` is called with each task that enters the line."""
+    """``plan`` are the tasks the architect will propose. ``merged`` is called with each task that enters the line,
+    ``history`` gives the events that are durable.
+    """
 
     plan: list[dict[str, Any]]
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -72,6 +75,7 @@ class World:
     answers: dict[str, list[Verdict]] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     merged: Callable[[str, str], None] = lambda task, commit: None
+    history: Callable[[], Sequence[Event]] = lambda: ()
 
     def __post_init__(self) -> None:
         self.base = self.user_tip = self.commit((), {"README": "0"}, {})
