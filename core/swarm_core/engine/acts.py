@@ -23,6 +23,7 @@ from swarm_core.policy.effects import (
     SealPhase,
     StartInstance,
 )
+from swarm_core.policy.failures import halting
 from swarm_core.policy.receipts import receipt
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
@@ -96,7 +97,9 @@ class Hands:
         """What to record when an act failed for good; drafts that do not fit the state are left out."""
         reason = f"{error}"
         match act:
-            case RunAgent(task) | MergeTask(task):
+            case MergeTask(task):  # no agent can help; whether it was merged is known when the hub answers again
+                return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
+            case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
             case EvaluateGate(gate) if self.view.gates[gate].place in ("plan", "merge"):
                 data = {"reason": reason, "kind": "engine"}
@@ -328,7 +331,10 @@ class Hands:
         else:
             outcome = "clean"
         data = {"outcome": outcome, "landed": landed, "commit": commit, "reason": reason}
-        await self.runner.record(Draft("phase.work_done", phase="land"), Draft("run.completed", data))
+        phase = self.view.phases.get("land")
+        is_open = phase is not None and phase.status == "active"
+        closing = (Draft("phase.work_done", phase="land"),) if is_open else ()
+        await self.runner.record(*closing, Draft("run.completed", data))
 
     def trailers(self, task: Task, instance: str) -> dict[str, str]:
         """What every commit of this run says about where it comes from."""
