@@ -16,12 +16,11 @@ from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.machines import MACHINES
 from swarm_core.vocabulary.spec import SwarmSpec
-from swarm_core.vocabulary.view import RunView
+from swarm_core.vocabulary.view import ENDED_WITH_THE_RUN, RunView
 
 from .world import World
 
 MAX_RETURNS_IN_A_ROW = 3
-AFTER_THE_END = ("engine.", "agent.retired", "run.note", "decision.refused", "event.refused", "receipt.")
 MOVES_THE_LINE = frozenset({"run.started", "merge.completed", "rollback.done"})
 
 
@@ -85,7 +84,7 @@ class Invariants:
         except IllegalTransition as error:
             self.fail("§5.1 what is durable can be folded", str(error))
             return
-        if was_over and not event.kind.startswith(AFTER_THE_END):
+        if was_over and event.kind.startswith(ENDED_WITH_THE_RUN):
             self.fail("what is over stays over", f"{event.kind} after the run had ended")
         if self.view.run.integration != line and event.kind not in MOVES_THE_LINE:
             self.fail("§5.6 only a merge moves the line", f"{event.kind} moved it")
