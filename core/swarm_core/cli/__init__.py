@@ -33,6 +33,7 @@ COMMANDS = (
     "worktree",
     "demo",
     "doctor",
+    "simulate",
     "stop",
     "backup",
     "restore",
