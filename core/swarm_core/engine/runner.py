@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
 
@@ -210,7 +211,8 @@ class Runner:
             self.watch.beat(task.id)
             await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
             reason = f"{task.worker or task.instance} showed no sign of life"
-            await self.fail(task.id, "lost", reason, attempt=task.attempt)
+            with suppress(IllegalTransition):  # it came back to life, or the task was taken away, in this moment
+                await self.fail(task.id, "lost", reason, attempt=task.attempt)
 
     # -- the loop
 
@@ -223,7 +225,7 @@ class Runner:
                 await self._watch_leases()
                 if await self._settle():
                     continue
-                if self.view.is_over and not self.jobs:
+                if self.view.is_over and not self.jobs and not self.changed.is_set():
                     return
                 await self._rest()
             raise self._fatal
