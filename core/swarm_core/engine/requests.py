@@ -20,6 +20,7 @@ from .inbox import Verdict
 from .runner import Runner
 from .workers import claim, hand_in, heartbeat
 
+LANDING = "the work is being landed as you approved it: in a moment the run is over"
 Answer = Callable[[Runner, InboxItem], Awaitable[Verdict]]
 
 
@@ -42,6 +43,8 @@ async def refuse(runner: Runner, item: InboxItem, reason: str) -> Verdict:
 
 
 async def _abort(runner: Runner, item: InboxItem) -> Verdict:
+    if _is_landing(runner):
+        return await refuse(runner, item, LANDING)
     reason = _note(item) or "the operator ended the run"
     return await _apply(runner, item, Draft("run.aborted", {"reason": reason, "command": item.id}, actor=OPERATOR))
 
@@ -74,6 +77,8 @@ async def _roll_back(runner: Runner, item: InboxItem) -> Verdict:
         return await refuse(runner, item, problem)
     if view.is_over:
         return await refuse(runner, item, f"the run is {view.run.status}: there is nothing to roll back")
+    if _is_landing(runner):
+        return await refuse(runner, item, LANDING)
     reason = f"the operator rolls back to event {seq}"
     if view.run.status != "halted":
         opened, halted = halting(view, reason, trigger="rollback", mode="stop")
@@ -144,6 +149,12 @@ async def _hold_service(runner: Runner, item: InboxItem) -> Verdict:
 async def _free_service(runner: Runner, item: InboxItem) -> Verdict:
     data = {"service": str(item.data["service"]), "command": item.id}
     return await _apply(runner, item, Draft("service.resumed", data, actor=OPERATOR))
+
+
+def _is_landing(runner: Runner) -> bool:
+    """Whether the operator's branch may be moving now: nothing may be ended or undone half-way."""
+    gate = runner.view.latest_gate("landing")
+    return gate is not None and gate.status == "passed" and not runner.view.is_over
 
 
 async def _apply(runner: Runner, item: InboxItem, *drafts: Draft) -> Verdict:
