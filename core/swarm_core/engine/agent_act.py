@@ -37,11 +37,12 @@ from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.ids import numbered
+from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
 from .crash_points import CrashPoint, reached
+from .diagnostics import say_about
 
 if TYPE_CHECKING:
     from .acts import Hands
@@ -75,10 +76,14 @@ class AgentAct:
         self.scope = Scope(self.tree, self.service, self.scratch)
 
     async def perform(self) -> None:
+        run, task = self.layout.run, self.task
+        span = attempt_span_id(run, task.id, task.attempt)
+        about = {"run": run, "task": task.id, "span": span, "instance": self.instance.id}
+        say_about(**about)
         hub = await self.hands.hub()
         await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
         await self._place(hub)
-        log = AgentLog(self.layout.log(self.instance.id), self.clock)
+        log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
         try:
             async with asyncio.timeout(self.service.timeout_s) as self.limit:
                 outcome = await self._converse(hub, log)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from swarm_core.policy.failures import halting
 from swarm_core.vocabulary.entities import Task
-from swarm_core.vocabulary.errors import IllegalTransition
+from swarm_core.vocabulary.errors import IllegalTransition, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.machines import TASK
@@ -21,6 +21,7 @@ from .runner import Runner
 from .workers import claim, hand_in, heartbeat
 
 LANDING = "the work is being landed as you approved it: in a moment the run is over"
+CONTAINED_S = 10.0
 Answer = Callable[[Runner, InboxItem], Awaitable[Verdict]]
 
 
@@ -70,43 +71,45 @@ async def _resume(runner: Runner, item: InboxItem) -> Verdict:
 
 
 async def _roll_back(runner: Runner, item: InboxItem) -> Verdict:
-    """Back to what the run was after a gate's decision (``gate:3``) or an event (``seq:120``)."""
+    """Back to what the run was when a gate's decision had its effect (``gate:3``), or after an event (``seq:120``)."""
     view = runner.view
-    seq, problem = _point(runner, str(item.data["to"]))
-    if problem:
-        return await refuse(runner, item, problem)
     if view.is_over:
         return await refuse(runner, item, f"the run is {view.run.status}: there is nothing to roll back")
     if _is_landing(runner):
         return await refuse(runner, item, LANDING)
+    try:
+        seq = await _point(runner, str(item.data["to"]))
+    except UsageError as error:
+        return await refuse(runner, item, error.message)
     reason = f"the operator rolls back to event {seq}"
     if view.run.status != "halted":
-        opened, halted = halting(view, reason, trigger="rollback", mode="stop")
-        await runner.record(opened, halted)
-    incident = next((i.id for i in view.incidents.values() if i.status == "contained"), "")
-    data = {"to_seq": seq, "reason": reason, "command": item.id, "incident": incident}
+        await runner.record(*halting(view, reason, trigger="rollback", mode="stop"))
+    contained = [i.id for i in view.incidents.values() if i.status in ("open", "contained")]
+    if contained and view.incidents[contained[-1]].status == "open":
+        await runner.until(lambda: view.incidents[contained[-1]].status == "contained", CONTAINED_S)
+    data = {"to_seq": seq, "reason": reason, "command": item.id, "incident": "".join(contained[-1:])}
     return await _apply(runner, item, Draft("recovery.started", data, actor=OPERATOR))
 
 
-def _point(runner: Runner, text: str) -> tuple[int, str]:
-    """The event a rollback goes to, or why there is none."""
+async def _point(runner: Runner, text: str) -> int:
+    """The event a rollback goes to. Raises UsageError if there is none."""
     kind, _, name = text.partition(":")
     view = runner.view
     if kind == "seq" and name.isdecimal():
         seq = int(name)
-        if not 0 < seq <= view.last_seq:
-            return 0, f"there is no event {name}: the last one is {view.last_seq}"
-        if not view.started_seq or seq < view.started_seq:
-            return 0, f"event {name} is before the run's start ({view.started_seq})"
-        return seq, ""
+        if not view.started_seq <= seq <= view.last_seq:
+            raise UsageError(
+                f"there is no event {name} to go back to: they go from {view.started_seq} to {view.last_seq}"
+            )
+        return seq
     if kind == "gate":
         gate = view.gates.get(name) or view.gates.get(f"gate_{name.zfill(3)}")
         if gate is None:
-            return 0, f"there is no gate {name!r} in this run"
+            raise UsageError(f"there is no gate {name!r} in this run")
         if gate.status != "passed":
-            return 0, f"{gate.id} is {gate.status}: only a gate that was passed is a point to go back to"
-        return gate.decided_seq, ""
-    return 0, f"{text!r} is not a point to go back to: use gate:N or seq:N"
+            raise UsageError(f"{gate.id} is {gate.status}: only a gate that was passed is a point to go back to")
+        return await runner.papers.settled_at(runner.layout.journal, gate)
+    raise UsageError(f"{text!r} is not a point to go back to: use gate:N or seq:N")
 
 
 async def _hold_task(runner: Runner, item: InboxItem) -> Verdict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
@@ -19,21 +19,36 @@ from swarm_core.policy.effects import RunAgent
 from swarm_core.policy.failures import after_failure
 from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, JournalPoisoned, SwarmError
+from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
-from swarm_core.vocabulary.view import RunView
 
-from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
 from .papers import Papers, PapersOnDisk
+from .recorder import Recorder
 from .watch import Watch
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
-FULL_DISK_POLL_S = 1.0
 PROJECTION_EVERY_S = 0.25
+# What changes how many agents of a run work, or want to: the other runs look again.
+STAFFING = frozenset(
+    {
+        "task.ready",
+        "task.claimed",
+        "task.released",
+        "task.submitted",
+        "task.failed",
+        "task.cancelled",
+        "run.paused",
+        "run.halted",
+        "run.resumed",
+        "run.completed",
+        "run.failed",
+        "run.aborted",
+    }
+)
 
 
 class Performer(Protocol):
@@ -62,7 +77,7 @@ class Runner:
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
         self.papers = papers or PapersOnDisk()
-        self.view = RunView.of(journal.events)
+        self.view = journal.view
         self.watch = Watch(self.view, spec, clock)
         self.random = random or Random()
         self.performer: Performer | None = None
@@ -74,71 +89,32 @@ class Runner:
         self.changed = asyncio.Event()
         self._outdated = asyncio.Event()
         self._outdated.set()
-        self._recording = asyncio.Lock()
+        self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
         self._fatal: BaseException | None = None
-        self._refused: tuple[str, str | None, str] | None = None
         self._moved = asyncio.Event()
 
     # -- facts
 
     async def record(self, *drafts: Draft) -> list[Event]:
-        """Append and apply; durable when it returns.
+        """Append and apply in one step; durable when it returns.
 
         Raises IllegalTransition if a draft does not fit the state: then nothing is applied and the refusal is
-        journaled. A full disk holds everybody here until there is space again: nothing is lost and nothing runs
-        ahead. The work goes on even if the caller is cancelled, so the view and the disk never part.
+        journaled. A full disk holds everybody here until there is space again. The work goes on even if the caller
+        is cancelled, so the view and the disk never part.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._record(drafts)))
+        return await self.recorder.record(*drafts)
 
-    async def _record(self, drafts: tuple[Draft, ...]) -> list[Event]:
-        async with self._recording:
-            try:
-                for draft in drafts:
-                    self.view.check(draft)
-            except IllegalTransition as error:
-                await self._refuse(draft, error)
-                raise
-            self._refused = None
-            return await self._write(drafts)
-
-    async def _refuse(self, draft: Draft, error: IllegalTransition) -> None:
-        """Keep what somebody wanted to write and could not. The same thing again is kept once."""
-        LOGGER.warning("refused: %s", error, extra={"run": self.layout.run})
-        refused = (draft.kind, draft.task, error.message)
-        if refused == self._refused:
-            return
-        self._refused = refused
-        data = {"kind": draft.kind, "reason": error.message}
-        await self._write((Draft("event.refused", data, actor=draft.actor, task=draft.task, agent=draft.agent),))
-
-    async def _write(self, drafts: tuple[Draft, ...]) -> list[Event]:
-        is_paused = False
-        reached(CrashPoint.BEFORE_APPEND)
-        while True:
-            try:
-                events = await self.journal.append(*drafts)
-                break
-            except JournalFull as error:
-                LOGGER.error("paused: %s", error, extra={"run": self.layout.run})
-                self.say(f"paused: {error.message}")
-                is_paused = True
-                await self.clock.sleep(FULL_DISK_POLL_S)
-            except JournalPoisoned as error:
-                self._fatal = error
-                self.wake()
-                raise
-        reached(CrashPoint.AFTER_APPEND_BEFORE_APPLY)
-        busy = self.view.index.count("running")
+    def _applied(self, events: Sequence[Event]) -> None:
         for event in events:
-            self.view.apply(event)
             self.watch.observe(event)
-        if is_paused:
-            self.say("ready")
-        if self.view.index.count("running") != busy or self.view.is_over:
+        if any(event.kind in STAFFING for event in events):
             self.on_staffed()
         self._outdated.set()
         self.wake()
-        return events
+
+    def _stop_for_good(self, error: BaseException) -> None:
+        self._fatal = error
+        self.wake()
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for something that becomes true with an event, or with ``wake``. False if it did not in time."""
@@ -304,6 +280,7 @@ class Runner:
         """Record that no engine works on the run any more, and bring the projections up to that."""
         await self.record(Draft("engine.released", {"pid": self.view.engine_pid}))
         await self._write_projections()
+        await self.journal.snapshot(self.view)
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""
@@ -322,6 +299,8 @@ class Runner:
             await self._outdated.wait()
             self._outdated.clear()
             await self._write_projections()
+            if self.journal.wants_snapshot and not await self.journal.snapshot(self.view):
+                LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})
             await self.clock.sleep(PROJECTION_EVERY_S)
 
     async def _write_projections(self) -> None:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import swarm_core
 from swarm_core.definitions import load
 from swarm_core.journal.journal import Journal
+from swarm_core.journal.opening import last_events
 from swarm_core.journal.projections import prepare
+from swarm_core.journal.segments import runs
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import JournalPoisoned, SwarmError, UsageError
+from swarm_core.vocabulary.errors import JournalError, JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.ids import SLUG, ulid
 from swarm_core.vocabulary.inbox import InboxItem
@@ -37,7 +39,7 @@ from .status import EngineStatusFile
 LINGER_S = 30.0
 TITLE_CHARS = 72
 ENDINGS = frozenset({"run.completed", "run.failed", "run.aborted"})
-TAIL_BYTES = 1 << 16
+LAST_EVENTS = 200
 
 
 class Supervisor:
@@ -96,14 +98,15 @@ class Supervisor:
     # -- runs
 
     async def _resume_all(self) -> None:
-        for journal in sorted(self.layout.runs.glob("*/events.jsonl")):
-            if await asyncio.to_thread(_is_over, journal):
+        for run in runs(self.layout.runs):
+            layout = self.layout.run(run)
+            if await asyncio.to_thread(_is_over, layout.journal):
                 continue
             try:
-                await self._resume(self.layout.run(journal.parent.name))
+                await self._resume(layout)
             except SwarmError as error:
-                LOGGER.error("run %s cannot be resumed: %s", journal.parent.name, error)
-                self.status.say(f"run {journal.parent.name} cannot be resumed: {error.message}")
+                LOGGER.error("run %s cannot be resumed: %s", run, error)
+                self.status.say(f"run {run} cannot be resumed: {error.message}")
 
     async def _resume(self, layout: RunLayout) -> None:
         journal = await Journal.open(layout.journal, layout.run, self.clock)
@@ -206,16 +209,10 @@ class Supervisor:
         return Verdict(True, f"halted: {', '.join(halted) or 'nothing was under way'}")
 
 
-def _is_over(path: os.PathLike[str]) -> bool:
-    """Whether the run ended and its engine left it in order, judged from the journal's last 64 KiB."""
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        lines = file.read().splitlines()
-    kinds = []
-    for line in lines:
-        try:
-            kinds.append(json.loads(line)["kind"])
-        except (ValueError, KeyError, TypeError):
-            continue  # a torn line, or the first one cut by the window
+def _is_over(path: Path) -> bool:
+    """Whether the run ended and its engine left it in order, judged from the journal's last events."""
+    try:
+        kinds = [event.kind for event in last_events(path, LAST_EVENTS)]
+    except JournalError:
+        return False  # opening it says what is wrong
     return not ENDINGS.isdisjoint(kinds) and kinds[-1] == "engine.released"

@@ -219,6 +219,10 @@ class _Decision:
         """First the architect gives the task to somebody else, then the operator is asked."""
         if task.held:
             return
+        if task.is_planning and task.id != PLANNING_TASK:
+            reason = f"the architect could not help: {task.reason}"
+            yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
+            return
         if task.status == "failed" and not task.is_planning and task.mediations < MAX_MEDIATIONS:
             plans = [self.view.tasks[name] for name in self.view.index.plans_about.get(task.id, ())]
             if any(plan.status not in TASK.terminal for plan in plans):

@@ -94,8 +94,6 @@ class Task:
 
     id: str
     title: str
-    kind: str = "work"
-    about: str = ""
     description: str = ""
     status: str = "pending"
     assigned_to: str = ""
@@ -103,6 +101,8 @@ class Task:
     dependencies: tuple[str, ...] = ()
     priority: str = "medium"
     order: int = 0
+    kind: str = "work"
+    about: str = ""
     instance: str = ""
     attempt: int = 0
     iteration: int = 1
