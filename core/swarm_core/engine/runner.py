@@ -220,15 +220,14 @@ class Runner:
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
         effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
-        has_recorded = False
+        seen = self.view.last_seq
         for effect in effects:
             if isinstance(effect, Record):
                 try:
                     await self.record(*effect.drafts)
-                    has_recorded = True
                 except IllegalTransition:  # something else happened between the look and the write
                     continue
-        if has_recorded:
+        if self.view.last_seq != seen:  # acts that were called for then may have been done meanwhile
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
         wanted = set(acts)
