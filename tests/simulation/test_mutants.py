@@ -19,7 +19,6 @@ from swarm_core.engine.runner import Runner
 from swarm_core.policy import staffing
 from swarm_core.policy.decide import _Decision
 from swarm_core.policy.effects import Effect, MergeTask, Record
-from swarm_core.policy.reservations import Reservations
 from swarm_core.simulation import engine as simulated_engine
 from swarm_core.simulation.agent import SimulatedAgent
 from swarm_core.simulation.dice import Rates
@@ -30,6 +29,7 @@ from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.inbox import InboxItem
+from swarm_core.vocabulary.reservations import Reservations
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 

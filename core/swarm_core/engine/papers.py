@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from swarm_core.journal.projections import projections, replace_durably, write
+from swarm_core.recovery.index import index_entry, run_meta, update_index
 from swarm_core.vocabulary.entities import Gate
-from swarm_core.vocabulary.layout import RepoLayout
+from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.view import RunView
 
+from .measures import Measures
 from .rollback import settled_at, view_at
 
 
 class Papers(Protocol):
     """Writes projections and documents, and says which bytes a document has now."""
 
-    async def project(self, view: RunView, repo: RepoLayout) -> None:
+    def take(self, events: Sequence[Event]) -> None:
+        """Hear of events that were applied."""
+        ...
+
+    async def project(self, view: RunView) -> None:
         """Write the projections of ``view`` as it is when this is called. Raises OSError."""
+        ...
+
+    async def snapshot(self) -> None:
+        """Keep what else must not be counted from the beginning at the next start. Never fails."""
         ...
 
     async def keep(self, document: Path, data: bytes) -> None:
@@ -40,10 +53,46 @@ class Papers(Protocol):
 
 
 class PapersOnDisk:
-    """The files themselves, in a thread so that a slow device holds up nobody."""
+    """The files themselves, in a thread so that a slow device holds up nobody.
 
-    async def project(self, view: RunView, repo: RepoLayout) -> None:
-        await asyncio.to_thread(write, projections(view, repo))
+    ``is_shown`` says whether this run is the one that the repository's control files show.
+
+    ``tasks.json``, ``state.json`` and ``metrics.json`` follow every event; ``.runs/index.json`` and ``run_meta.json``
+    follow what they show, which changes a few times in a run.
+    """
+
+    def __init__(self, layout: RunLayout, measures: Measures) -> None:
+        self.layout, self.measures = layout, measures
+        self.is_shown: Callable[[], bool] = lambda: True
+        self._indexed: tuple[Any, ...] = ()
+        self._meta: dict[str, Any] = {}
+
+    def take(self, events: Sequence[Event]) -> None:
+        self.measures.take(events)
+
+    async def project(self, view: RunView) -> None:
+        if self.is_shown():
+            documents = projections(view, self.layout.repo)
+            metrics = self.measures.document()
+            if metrics is not None:
+                documents[self.layout.repo.metrics_file] = metrics
+            await asyncio.to_thread(write, documents)
+        await self._describe(view)
+
+    async def _describe(self, view: RunView) -> None:
+        run = view.run
+        shown = (run.status, run.outcome, run.landed)
+        if shown != self._indexed:
+            await asyncio.to_thread(update_index, self.layout.repo.runs, [index_entry(view)])
+            self._indexed = shown
+        meta = run_meta(view)
+        if meta != self._meta:
+            text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
+            await asyncio.to_thread(replace_durably, self.layout.dir / "run_meta.json", text.encode())
+            self._meta = meta
+
+    async def snapshot(self) -> None:
+        await self.measures.snapshot()
 
     async def keep(self, document: Path, data: bytes) -> None:
         await asyncio.to_thread(replace_durably, document, data)

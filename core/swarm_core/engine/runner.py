@@ -25,6 +25,7 @@ from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
 
 from .diagnostics import LOGGER
+from .measures import Measures
 from .papers import Papers, PapersOnDisk
 from .recorder import Recorder
 from .watch import Watch
@@ -32,6 +33,7 @@ from .watch import Watch
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
 PROJECTION_EVERY_S = 0.25
+PROJECTION_REST = 20.0  # writing them takes at most a twentieth of the time, however large a run is
 # What changes how many agents of a run work, or want to: the other runs look again.
 STAFFING = frozenset(
     {
@@ -76,7 +78,7 @@ class Runner:
         papers: Papers | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
-        self.papers = papers or PapersOnDisk()
+        self.papers = papers or PapersOnDisk(layout, Measures(journal.path, journal.last_seq, journal.events))
         self.view = journal.view
         self.watch = Watch(self.view, spec, clock)
         self.random = random or Random()
@@ -87,9 +89,9 @@ class Runner:
         self.workers: dict[str, asyncio.Future[Any]] = {}
         self.tries: Counter[Act] = Counter()
         self.changed = asyncio.Event()
+        self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
         self._outdated = asyncio.Event()
         self._outdated.set()
-        self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
         self._fatal: BaseException | None = None
         self._moved = asyncio.Event()
 
@@ -107,6 +109,8 @@ class Runner:
     def _applied(self, events: Sequence[Event]) -> None:
         for event in events:
             self.watch.observe(event)
+        self.papers.take(events)
+        self._outdated.set()
         if any(event.kind in STAFFING for event in events):
             self.on_staffed()
         self._outdated.set()
@@ -279,7 +283,7 @@ class Runner:
         """Record that no engine works on the run any more, and bring the projections up to that."""
         await self.record(Draft("engine.released", {"pid": self.view.engine_pid}))
         await self._write_projections()
-        await self.journal.snapshot(self.view)
+        await self._snapshot()
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""
@@ -297,13 +301,21 @@ class Runner:
         while True:
             await self._outdated.wait()
             self._outdated.clear()
+            started_s = self.clock.monotonic_s()
             await self._write_projections()
-            if self.journal.wants_snapshot and not await self.journal.snapshot(self.view):
-                LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})
-            await self.clock.sleep(PROJECTION_EVERY_S)
+            if self.journal.wants_snapshot:
+                await self._snapshot()
+            took_s = self.clock.monotonic_s() - started_s
+            await self.clock.sleep(max(PROJECTION_EVERY_S, PROJECTION_REST * took_s))
 
     async def _write_projections(self) -> None:
         try:
-            await self.papers.project(self.view, self.layout.repo)
+            await self.papers.project(self.view)
         except OSError as error:
             LOGGER.warning("projections are behind: %s", error, extra={"run": self.layout.run})
+
+    async def _snapshot(self) -> None:
+        if await self.journal.snapshot(self.view):
+            await self.papers.snapshot()
+        else:
+            LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swarm_core.engine.rollback import settled_in
 from swarm_core.vocabulary.entities import Gate, Stat
 from swarm_core.vocabulary.errors import GitFailed, MergeConflict, WorkspaceError
+from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.facts import Diff, MergeTry, Tree
@@ -174,8 +175,14 @@ class SimulatedPapers:
     def __init__(self, world: World, life: Life, clock: SimulatedClock, dice: Dice) -> None:
         self.world, self.life, self.clock, self.dice = world, life, clock, dice
 
-    async def project(self, view: object, repo: object) -> None:
+    def take(self, events: Sequence[Event]) -> None:
+        """Nobody measures a simulated run."""
+
+    async def project(self, view: RunView) -> None:
         """Nobody reads them here."""
+
+    async def snapshot(self) -> None:
+        """There is nothing to keep."""
 
     async def keep(self, document: Path, data: bytes) -> None:
         await self.clock.sleep(self.dice.seconds(*EFFECT_S))
