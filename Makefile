@@ -27,9 +27,9 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.ready-test
-	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do \
-		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || exit 1; \
-	done
+	@missed=0; for file in $$(grep -l '^if __name__' benchmarks/*.py); do \
+		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || missed=1; \
+	done; exit $$missed
 
 # Every crash, error and changed bit of the journal's sweeps, and many random lives: some minutes.
 sweep: $(VENV)/.ready-test

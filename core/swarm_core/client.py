@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class Answer:
     result: str
     reason: str = ""
     run: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SwarmClient:
@@ -130,13 +132,18 @@ class SwarmClient:
         data = {"gate": gate, "verdict": verdict, "note": note, "evidence": evidence}
         return self.send(InboxItem(ulid(), "gate.decide", run, at=self.clock.now(), data=data))
 
+    def ask(self, kind: str, run: str, **data: Any) -> str:
+        """Send any other request about a run (see ``vocabulary.inbox``). Returns its id."""
+        return self.send(InboxItem(ulid(), kind, run, at=self.clock.now(), data=data))
+
     def answer(self, item: str) -> Answer | None:
         """What became of a request; None while the engine has not answered."""
         if not item.isalnum():
             return None
         try:
             body = json.loads((self.layout.inbox_done / f"{item}.json").read_bytes())
-            return Answer(str(body["result"]), str(body.get("reason", "")), str(body.get("run", "")))
+            data = body.get("data", {})
+            return Answer(str(body["result"]), str(body.get("reason", "")), str(body.get("run", "")), dict(data))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

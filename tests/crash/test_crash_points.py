@@ -46,15 +46,21 @@ WORK = """\
 - when: {{iteration: ">1"}}
   do: [{{tool: handoff, args: {{what_i_did: mended}}}}]
 """
+STEADY = """\
+- do: [{{tool: Write, args: {{file_path: {0}/one.txt, content: "one\\n"}}}}]
+- do: [{{tool: Write, args: {{file_path: {0}/two.txt, content: "{1}\\n"}}}}]
+- do: [{{tool: handoff, args: {{what_i_did: both}}}}]
+"""
 WANTED = {"api/one.txt": "one\n", "api/two.txt": "2\n", "web/one.txt": "one\n", "web/two.txt": "two\n"}
 
 
-def repository(root: Path) -> SwarmClient:
+def repository(root: Path, *, is_steady: bool = False) -> SwarmClient:
+    """``is_steady`` scripts do the same in every round, so that work can be done again from nothing."""
     for name, text in {
         "multi-agent.yaml": CONFIG,
         "scripts/architect.yaml": PLAN,
-        "scripts/api.yaml": WORK.format("api"),
-        "scripts/web.yaml": WORK.format("web"),
+        "scripts/api.yaml": STEADY.format("api", "2") if is_steady else WORK.format("api"),
+        "scripts/web.yaml": STEADY.format("web", "two") if is_steady else WORK.format("web"),
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -100,8 +106,48 @@ def drive(client: SwarmClient, run: str, monkeypatch: pytest.MonkeyPatch) -> int
     return deaths
 
 
+def test_a_rollback_survives_the_engines_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = repository(tmp_path, is_steady=True)
+    monkeypatch.setenv(VARIABLE, f"{CrashPoint.AFTER_ROLLBACK_BEFORE_RECORD}:1")
+    client.ensure_engine()
+    request = client.start_run("build", {"speed": 0})
+    run = wait_until("the answer", lambda: client.answer(request)).run
+    operator, deaths, asked = AutoOperator(client, run), 0, ""
+
+    def is_over() -> bool:
+        nonlocal deaths, asked
+        view = client.view(run)
+        landing = view.latest_gate("landing")
+        if landing is not None and landing.status == "open" and not asked:
+            merged = view.latest_gate("merge", "task_001")
+            asked = client.ask("run.rollback", run, to=f"gate:{merged.id if merged else ''}")
+        elif landing is None or asked:
+            operator.look(view)
+        if not client.engine().is_alive and not view.is_over:
+            deaths += 1
+            monkeypatch.delenv(VARIABLE, raising=False)
+            client.ensure_engine()
+        return view.is_over
+
+    wait_until("the end of the run", is_over, timeout_s=60)
+
+    view = client.view(run)
+    answer = client.answer(asked)
+    assert answer is not None
+    assert answer.result == "applied", answer
+    assert deaths == 1
+    assert (view.run.status, view.run.landed, view.run.outcome) == ("completed", True, "clean")
+    assert {name: (tmp_path / name).read_text() for name in WANTED} == WANTED
+    assert view.tasks["task_001"].iteration == 1, "what was done at the point is not done again"
+    assert view.tasks["task_002"].iteration == 2
+    assert [incident.status for incident in view.incidents.values()] == ["closed"]
+    assert git(tmp_path, "log", "--format=%s", "--grep=Rollback-To").splitlines()
+    client.send(InboxItem(ulid(), "engine.stop"))
+    wait_until("the engine's end", lambda: not client.engine().is_alive)
+
+
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("point", list(CrashPoint))
+@pytest.mark.parametrize("point", [point for point in CrashPoint if point != CrashPoint.AFTER_ROLLBACK_BEFORE_RECORD])
 def test_a_run_survives_the_engines_death(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: CrashPoint, times: int
 ) -> None:

@@ -271,36 +271,47 @@ def worker(path: str) -> list[list[Block]]:
     return [[use("Write", file_path=path, content="hello\n")], [handoff(f"Wrote {path}.")]]
 
 
-def test_a_key_that_is_not_accepted_waits_for_the_operator_and_ends_the_run_when_given_up(root: Path) -> None:
+def test_a_key_that_is_not_accepted_halts_the_run_until_the_operator_ends_it(root: Path) -> None:
     key = "sk-ant-loopback-wrong-7215ee9c7d9dc229"
     always = {"architect": failure(401, "authentication_error", f"invalid key {key}")}
     with played(Play({}, always=always)) as server:
         with background(
             "run", "Say hello", "--headless", cwd=root, ANTHROPIC_API_KEY=key, ANTHROPIC_BASE_URL=server.base_url
         ) as process:
-            gate = decide_when_open(root, "escalation", "reject", "--note", "no key today")
+            wait_until("the halt", lambda: any(event.kind == "run.halted" for event in journal(root)))
+            assert swarm("abort", "--note", "no key today", cwd=root).returncode == 0
             assert process.wait(30) == 9
         assert len(server.requests) == 1, "an answer of 401 is not asked for again"
 
-    (failed,) = (event for event in journal(root) if event.kind == "task.failed")
-    assert failed.data["kind"] == "auth"
-    assert "answered 401" in gate.summary
-    assert "ANTHROPIC_API_KEY" in gate.summary
+    (halted,) = (event for event in journal(root) if event.kind == "run.halted")
+    assert "answered 401" in halted.data["reason"]
+    assert "ANTHROPIC_API_KEY" in halted.data["reason"]
     assert key not in json.dumps([dict(event.data) for event in journal(root)])
-    (end,) = (event for event in journal(root) if event.kind == "run.failed")
+    (end,) = (event for event in journal(root) if event.kind == "run.aborted")
     assert "no key today" in end.data["reason"]
     assert repos.git(root, "for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/main"
 
 
+def test_an_unattended_run_ends_when_it_was_halted(root: Path) -> None:
+    always = {"architect": failure(401, "authentication_error", "invalid key")}
+    with played(Play({}, always=always)) as server:
+        done = swarm(*RUN, cwd=root, ANTHROPIC_API_KEY="wrong", ANTHROPIC_BASE_URL=server.base_url)
+
+    assert done.returncode == 9
+    (end,) = (event for event in journal(root) if event.kind == "run.aborted")
+    assert "nobody was there to look" in end.data["reason"]
+
+
 def test_an_unattended_run_gives_up_a_task_that_keeps_failing(root: Path) -> None:
     """Approving the same failure for ever would never end, and cost a call each time."""
-    turns = {"architect": [[plan(planned("b", "backend", "Greet"))]]}
+    again = use("change_plan", reassign=[{"task": "task_001", "assigned_to": "backend"}])
+    turns = {"architect": [[plan(planned("b", "backend", "Greet"))], [again]]}
     always = {"backend": failure(400, "invalid_request_error", "max_tokens is too large")}
     with played(Play(turns, always=always)) as server:
         done = swarm(*RUN, cwd=root, ANTHROPIC_API_KEY="test", ANTHROPIC_BASE_URL=server.base_url)
 
     assert done.returncode == 30, done.stdout[-2000:]
-    failed = [event for event in journal(root) if event.kind == "task.failed"]
+    failed = [event for event in journal(root) if event.kind == "task.failed" and event.task == "task_001"]
     assert len(failed) == 3
     assert all("max_tokens is too large" in event.data["reason"] for event in failed)
     (end,) = (event for event in journal(root) if event.kind == "run.completed")

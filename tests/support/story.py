@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from swarm_core.policy import Act, Record, decide
+from swarm_core.policy.effects import SealPhase, StartInstance
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
 from swarm_core.vocabulary.view import RunView
@@ -45,7 +46,10 @@ class Story:
         for _ in range(MAX_ROUNDS):
             effects = decide(self.view, self.spec)
             records = [effect for effect in effects if isinstance(effect, Record)]
-            if not records:
+            seals = [effect for effect in effects if isinstance(effect, SealPhase)]
+            for seal in seals:  # a receipt is written whenever it is due: no play is about it
+                self._append(Draft("receipt.sealed", {"path": f"{seal.phase}.json"}, phase=seal.phase))
+            if not records and not seals:
                 self.acts = [effect for effect in effects if not isinstance(effect, Record)]
                 return self
             for record in records:
@@ -68,6 +72,7 @@ class Story:
             draft.actor,
             draft.task,
             draft.agent,
+            draft.phase,
         )
         self.events.append(event)
         self.view.apply(event)
@@ -97,6 +102,16 @@ class Story:
         gate = next(g.id for g in self.view.gates.values() if g.status == "evaluating")
         self.happens("gate.opened", gate=gate, evidence="e")
         return self.happens("gate.decided", gate=gate, verdict=verdict, note=note)
+
+    def mediated(self, **changes: Any) -> Story:
+        """The architect, asked about a failure, hands in a change of the plan."""
+        task = next(t for t in self.view.tasks.values() if t.is_planning and t.status not in ("done", "cancelled"))
+        name = next((i.id for i in self.view.instances.values() if i.service == "architect" and i.status == "idle"), "")
+        if task.status == "ready" and not name:
+            starts = [act.instance for act in self.acts if isinstance(act, StartInstance)]
+            self.started(next(start for start in starts if start.startswith("architect-")), "architect")
+        self.happens("artifact.written", task.id, type="plan", **changes)
+        return self.submits(task.id, commit="", files=0)
 
     def merged(self, task: str, commit: str = "c1") -> Story:
         self.happens("merge.checking", task, commit=commit)

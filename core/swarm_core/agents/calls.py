@@ -47,7 +47,14 @@ class ToolCalls:
     """
 
     def __init__(
-        self, toolbox: Toolbox, ending: EndingTool, transcript: Transcript, log: AgentLog, clock: Clock, tell: Tell
+        self,
+        toolbox: Toolbox,
+        ending: EndingTool,
+        transcript: Transcript,
+        log: AgentLog,
+        clock: Clock,
+        tell: Tell,
+        clearance: Callable[[], Awaitable[None]],
     ) -> None:
         self._toolbox = toolbox
         self._ending = ending
@@ -55,6 +62,7 @@ class ToolCalls:
         self._log = log
         self._clock = clock
         self._tell = tell
+        self._clearance = clearance
         self.ending = ending.definition.name
 
     async def run_pending(self) -> None:
@@ -102,6 +110,7 @@ class ToolCalls:
     async def _run(self, call: Mapping[str, Any]) -> None:
         if call["id"] in self._transcript.results:  # a model that used one id twice gets one result
             return
+        await self._clearance()
         name, arguments = str(call["name"]), call.get("input") or {}
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()

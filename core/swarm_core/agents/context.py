@@ -17,8 +17,10 @@ from swarm_core.vocabulary.spec import ServiceSpec
 
 from .coordination import HANDOFF, PLAN_TASKS
 from .model import Message
+from .replanning import CHANGE_PLAN
 
 MAX_QUOTE_CHARS = 12_000
+MAX_LISTED_TASKS = 200
 _MARKER = re.compile(r"iteration: ([0-9]+)\n")
 
 _SYSTEM = f"""\
@@ -119,6 +121,44 @@ def planning_message(
     ]
     if notes:
         parts.insert(3, _notes(notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def consultation_message(
+    run: Run,
+    task: Task,
+    workers: Mapping[str, ServiceSpec],
+    tree: Path,
+    *,
+    tasks: Sequence[Task],
+    about: Task | None,
+) -> str:
+    """The message to the architect when the plan may have to change: a task failed, or an agent asks for more."""
+    team = "\n\n".join(f"Service `{key}`:\n{_role(service)}" for key, service in workers.items())
+    shown = list(tasks[-MAX_LISTED_TASKS:])
+    rows = [f"- {one.id} [{one.status}] {one.assigned_to}: {_line(one.title)[:120]}" for one in shown]
+    if left := len(tasks) - len(shown):
+        rows.insert(0, f"- {left} earlier tasks are not listed")
+    parts = [
+        _marker(task.iteration),
+        f"You are the architect. The repository is at {tree}; you may read all of it and write nothing.",
+        f"The operator's goal:\n{quote(run.goal or run.title)}",
+        "The team:",
+        team,
+        "The tasks:\n" + "\n".join(rows),
+    ]
+    if about is not None:
+        parts.append(
+            f"{about.id} failed after {about.attempt} attempts, last with `{about.instance}`:\n"
+            f"{quote(about.title)}\n>\n{quote(about.description)}\n\nWhat went wrong:\n{quote(about.reason)}"
+        )
+        ask = "Decide who goes on with it and what has to be different this time."
+    else:
+        parts.append(f"An agent asks for something:\n{quote(task.description)}")
+        ask = "Decide whether it is needed, and who does it."
+    if task.notes:
+        parts.append(_notes(task.notes))
+    parts.append(f"{ask} Look at the repository where that helps, then call `{CHANGE_PLAN}` once.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -13,9 +14,21 @@ from swarm_core.vocabulary.errors import ToolError
 
 HANDOFF = "handoff"
 PLAN_TASKS = "plan_tasks"
-MAX_TASKS = 100
+MAX_TASKS = 10_000
+MAX_MINUTES = 100_000
+MAX_PATH_CHARS = 400
 MAX_TITLE_CHARS = 120
 MAX_TEXT_CHARS = 20_000
+_TASK_FIELDS = (
+    "key",
+    "title",
+    "description",
+    "assigned_to",
+    "dependencies",
+    "priority",
+    "writes",
+    "estimate_minutes",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +50,17 @@ class PlannedTask:
     assigned_to: str
     dependencies: tuple[str, ...] = ()
     priority: str = "medium"
+    writes: tuple[str, ...] = ()
+    estimate_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A valid plan: at least one task, known services, no cycle."""
+    """A valid plan: known services, no cycle. The first one has tasks; a change of it may only move or drop some."""
 
     tasks: tuple[PlannedTask, ...]
+    reassign: tuple[Mapping[str, str], ...] = ()
+    cancel: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +108,13 @@ def handoff_tool() -> EndingTool:
 
 def plan_tool(workers: Sequence[str]) -> EndingTool:
     """The tool with which the architect turns a goal into tasks for ``workers`` (service keys)."""
-    task = {
-        "type": "object",
-        "properties": {
-            "key": {"type": "string", "description": "A short unique name, for dependencies."},
-            "title": {"type": "string", "description": "One line."},
-            "description": {"type": "string", "description": "What to build, where, and how it will be judged."},
-            "assigned_to": {"type": "string", "enum": list(workers)},
-            "dependencies": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "Keys of the tasks that must be finished first. Tasks without one run in parallel.",
-            },
-            "priority": {"type": "string", "enum": list(PRIORITIES)},
-        },
-        "required": ["key", "title", "description", "assigned_to"],
-        "additionalProperties": False,
-    }
     definition = ToolDefinition(
         PLAN_TASKS,
         "Hand in the plan and end your work. The operator sees it before anybody starts. If it is not valid you are "
         "told what is wrong; call it again with the whole plan.",
         {
             "type": "object",
-            "properties": {"tasks": {"type": "array", "minItems": 1, "items": task}},
+            "properties": {"tasks": {"type": "array", "minItems": 1, "items": task_schema(workers)}},
             "required": ["tasks"],
             "additionalProperties": False,
         },
@@ -127,10 +127,37 @@ def plan_tool(workers: Sequence[str]) -> EndingTool:
     return EndingTool(definition, run, lambda arguments: read_plan(arguments, workers))
 
 
+def task_schema(workers: Sequence[str]) -> dict[str, Any]:
+    """How a task is described in a plan for ``workers``."""
+    return {
+        "type": "object",
+        "properties": {
+            "key": {"type": "string", "description": "A short unique name, for dependencies."},
+            "title": {"type": "string", "description": "One line."},
+            "description": {"type": "string", "description": "What to build, where, and how it will be judged."},
+            "assigned_to": {"type": "string", "enum": list(workers)},
+            "dependencies": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Keys of the tasks that must be finished first. Tasks without one run in parallel.",
+            },
+            "priority": {"type": "string", "enum": list(PRIORITIES)},
+            "writes": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Paths that only this task may change while it runs; tasks that share one take turns.",
+            },
+            "estimate_minutes": {"type": "number", "description": "A guess; long chains are begun first."},
+        },
+        "required": ["key", "title", "description", "assigned_to"],
+        "additionalProperties": False,
+    }
+
+
 def read_handoff(arguments: Mapping[str, Any]) -> Handoff:
     """Raises ToolError for whatever the model has to correct."""
-    _only(arguments, ("what_i_did", "whats_left", "recommendation"), HANDOFF)
-    handoff = Handoff(*(_text(arguments, key, HANDOFF) for key in ("what_i_did", "whats_left", "recommendation")))
+    only(arguments, ("what_i_did", "whats_left", "recommendation"), HANDOFF)
+    handoff = Handoff(*(text_of(arguments, key, HANDOFF) for key in ("what_i_did", "whats_left", "recommendation")))
     if not handoff.what_i_did.strip():
         raise ToolError(f"{HANDOFF}: what_i_did is empty", hint="say in a few sentences what you did")
     return handoff
@@ -138,49 +165,82 @@ def read_handoff(arguments: Mapping[str, Any]) -> Handoff:
 
 def read_plan(arguments: Mapping[str, Any], workers: Sequence[str]) -> Plan:
     """Raises ToolError naming the task and the field the model has to correct."""
-    _only(arguments, ("tasks",), PLAN_TASKS)
-    items = arguments.get("tasks")
-    if not isinstance(items, list) or not items:
+    only(arguments, ("tasks",), PLAN_TASKS)
+    tasks = read_tasks(arguments.get("tasks"), workers, PLAN_TASKS)
+    if not tasks:
         raise ToolError(f"{PLAN_TASKS}: tasks must be a list of at least one task")
-    if len(items) > MAX_TASKS:
-        raise ToolError(f"{PLAN_TASKS}: {len(items)} tasks are too many; the limit is {MAX_TASKS}")
-    tasks = tuple(_planned(item, f"tasks[{index}]", workers) for index, item in enumerate(items))
-    _check_graph(tasks)
     return Plan(tasks)
+
+
+def read_tasks(items: Any, workers: Sequence[str], tool: str, existing: Sequence[str] = ()) -> tuple[PlannedTask, ...]:
+    """The tasks of a plan; a dependency is a key of the plan or one of ``existing``. Raises ToolError."""
+    if not isinstance(items, list):
+        raise ToolError(f"{tool}: tasks must be a list of at least one task")
+    if len(items) > MAX_TASKS:
+        raise ToolError(
+            f"{tool}: {len(items)} tasks are too many; the limit is {MAX_TASKS}",
+            hint="plan fewer, larger tasks now; more can be asked for later",
+        )
+    tasks = tuple(_planned(item, f"tasks[{index}]", workers) for index, item in enumerate(items))
+    _check_graph(tasks, existing)
+    return tasks
 
 
 def _planned(item: Any, place: str, workers: Sequence[str]) -> PlannedTask:
     if not isinstance(item, dict):
         raise ToolError(f"{place} must be an object")
-    _only(item, ("key", "title", "description", "assigned_to", "dependencies", "priority"), place)
-    key, title = _text(item, "key", place).strip(), " ".join(_text(item, "title", place).split())
+    only(item, _TASK_FIELDS, place)
+    key, title = text_of(item, "key", place).strip(), " ".join(text_of(item, "title", place).split())
     if not key or not title:
         raise ToolError(f"{place} needs a key and a title")
     place = f"{place} ({key[:40]})"
     if len(title) > MAX_TITLE_CHARS:
         raise ToolError(f"{place}: the title is longer than {MAX_TITLE_CHARS} characters", hint="use the description")
-    service = _text(item, "assigned_to", place)
+    service = text_of(item, "assigned_to", place)
     if service not in workers:
         raise ToolError(f"{place}: there is no service {service!r}", hint=f"assign it to one of: {', '.join(workers)}")
     priority = item.get("priority", "medium")
     if priority not in PRIORITIES:
         raise ToolError(f"{place}: priority {priority!r} is not one of {', '.join(PRIORITIES)}")
-    dependencies = item.get("dependencies", [])
-    if not isinstance(dependencies, list) or not all(isinstance(name, str) for name in dependencies):
-        raise ToolError(f"{place}: dependencies must be a list of keys")
-    unique = tuple(dict.fromkeys(name.strip() for name in dependencies))
-    return PlannedTask(key, title, _text(item, "description", place), service, unique, priority)
+    minutes = item.get("estimate_minutes", 0)
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < MAX_MINUTES:
+        raise ToolError(f"{place}: estimate_minutes must be a number from 0 to {MAX_MINUTES}")
+    return PlannedTask(
+        key,
+        title,
+        text_of(item, "description", place),
+        service,
+        _names(item, "dependencies", place),
+        priority,
+        tuple(_writable(path, place) for path in _names(item, "writes", place)),
+        minutes * 60.0,
+    )
 
 
-def _check_graph(tasks: Sequence[PlannedTask]) -> None:
-    keys = [task.key for task in tasks]
-    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+def _names(item: Mapping[str, Any], field: str, place: str) -> tuple[str, ...]:
+    values = item.get(field, [])
+    if not isinstance(values, list) or not all(isinstance(name, str) for name in values):
+        raise ToolError(f"{place}: {field} must be a list of texts")
+    return tuple(dict.fromkeys(name.strip() for name in values if name.strip()))
+
+
+def _writable(path: str, place: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or not parts or len(path) > MAX_PATH_CHARS:
+        raise ToolError(f"{place}: {path[:80]!r} is not a path inside the repository")
+    return "/".join(parts)
+
+
+def _check_graph(tasks: Sequence[PlannedTask], existing: Sequence[str]) -> None:
+    counts = Counter(task.key for task in tasks)
+    known = counts.keys() | set(existing)
+    if twice := sorted(key for key, count in counts.items() if count > 1 or key in existing):
         raise ToolError(f"these keys are used twice: {', '.join(twice)}", hint="give each task a key of its own")
     for task in tasks:
-        if unknown := [name for name in task.dependencies if name not in keys]:
+        if unknown := [name for name in task.dependencies if name not in known]:
             raise ToolError(
                 f"task {task.key} depends on {', '.join(unknown)}, which the plan does not have",
-                hint=f"the plan's keys are: {', '.join(keys)}",
+                hint=f"the plan's keys are: {', '.join(counts)}",
             )
     try:
         TopologicalSorter({task.key: task.dependencies for task in tasks}).prepare()
@@ -189,12 +249,12 @@ def _check_graph(tasks: Sequence[PlannedTask]) -> None:
         raise ToolError(f"these tasks wait for each other: {circle}", hint="remove one dependency") from None
 
 
-def _only(data: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+def only(data: Mapping[str, Any], known: Sequence[str], place: str) -> None:
     if unknown := sorted(str(key) for key in data if key not in known):
         raise ToolError(f"{place}: unknown field {', '.join(unknown)}", hint=f"the fields are: {', '.join(known)}")
 
 
-def _text(data: Mapping[str, Any], key: str, place: str) -> str:
+def text_of(data: Mapping[str, Any], key: str, place: str) -> str:
     value = data.get(key, "")
     if not isinstance(value, str):
         raise ToolError(f"{place}: {key} must be a text")

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 
 KINDS = ("say", "think", "tool", "result", "denied", "note", "error", "operator")
+LEVELS: Mapping[str, str] = {"think": "DEBUG", "denied": "WARN", "error": "ERROR"}
 LINE_CHARS = 400
 MAX_LINES = 12
 
 
 class AgentLog:
-    """Appends ``{"ts", "kind", "text"}`` lines to ``path``; every text is cleaned and bounded here."""
+    """Appends lines with ``ts level kind text`` to ``path``; every text is cleaned and bounded here.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    ``about`` says what the lines are about, ``run task span instance`` as far as they are known; it is on every line.
+    """
+
+    def __init__(self, path: Path, clock: Clock, about: Mapping[str, str] | None = None) -> None:
         self.path = path
         self._clock = clock
+        self._about = {key: clean_line(value) for key, value in (about or {}).items() if value}
         self._kind = ""
         self._text = ""
 
@@ -61,16 +67,17 @@ class AgentLog:
         if not lines:
             return
         ts = self._clock.now()
-        data = "".join(
-            json.dumps({"ts": ts, "kind": kind, "text": clean_line(text, LINE_CHARS)}, ensure_ascii=False) + "\n"
-            for kind, text in lines
-        ).encode("utf-8", "replace")
+        data = "".join(self._line(ts, kind, text) for kind, text in lines).encode("utf-8", "replace")
         try:
             self._write(data)
         except FileNotFoundError:
             self._write_in_new_directory(data)
         except OSError:
             return
+
+    def _line(self, ts: str, kind: str, text: str) -> str:
+        body = {"ts": ts, "level": LEVELS.get(kind, "INFO"), **self._about}
+        return json.dumps({**body, "kind": kind, "text": clean_line(text, LINE_CHARS)}, ensure_ascii=False) + "\n"
 
     def _write(self, data: bytes) -> None:
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

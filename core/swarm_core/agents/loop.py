@@ -29,12 +29,16 @@ from .transcript import Transcript
 
 MAX_NUDGES = 2
 SHOWN_WAIT_S = 1.0
+BEAT_S = 30.0
 Report = Callable[[Draft], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Who works on what, with which model. ``system`` is the same text for all agents of a model."""
+    """Who works on what, with which model. ``system`` is the same text for all agents of a model.
+
+    ``about`` is the task a consultation of the architect is about, ``about_service`` whose it is.
+    """
 
     instance: str
     service: str
@@ -43,10 +47,20 @@ class Seat:
     model: str
     system: str
     max_tokens: int = 16_000
+    about: str = ""
+    about_service: str = ""
+
+
+async def always() -> None:
+    """Leave to go on, at once."""
 
 
 class AgentLoop:
-    """Runs one agent. ``ending`` is the tool that ends its work, ``report`` takes what belongs into the journal."""
+    """Runs one agent. ``ending`` is the tool that ends its work, ``report`` takes what belongs into the journal.
+
+    ``clearance`` returns when the next step may be taken: it is asked before each turn and each tool call. ``beat`` is
+    told of every sign of life.
+    """
 
     def __init__(
         self,
@@ -61,6 +75,8 @@ class AgentLoop:
         *,
         max_turns: int = 100,
         random: Random | None = None,
+        clearance: Callable[[], Awaitable[None]] = always,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._seat = seat
         self._model = model
@@ -70,7 +86,9 @@ class AgentLoop:
         self._report = report
         self._max_turns = max_turns
         self._random = random or Random()
-        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell)
+        self._clearance = clearance
+        self._beat = beat
+        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, clearance)
         self._tools = (*toolbox.definitions, ending.definition)
         self._iteration = 1
 
@@ -148,6 +166,7 @@ class AgentLoop:
         """One whole turn into the transcript, however many attempts it takes."""
         patience = Patience(self._random)
         while True:
+            await self._clearance()
             started_s = self._clock.monotonic_s()
             try:
                 turn = await self._attempt()
@@ -191,11 +210,14 @@ class AgentLoop:
                 "task": seat.task,
                 "title": seat.title,
                 "iteration": str(self._iteration),
+                "about": seat.about,
+                "about_service": seat.about_service,
             },
         )
         events = self._model.stream(request)
         try:
             async for event in events:
+                self._beat()
                 if isinstance(event, Turn):
                     self._log.flush()
                     return event
@@ -223,13 +245,21 @@ class AgentLoop:
             message=clean_line(error.message, 300),
         )
         if not (is_limit and wait_s > SHOWN_WAIT_S):
-            await self._clock.sleep(wait_s)
+            await self._sleep(wait_s)
             return
         until = datetime.fromisoformat(self._clock.now()) + timedelta(seconds=min(wait_s, 366 * 86_400))
         stamp = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         await self._tell("agent.waiting", reason="the model's rate limit", until=stamp)
-        await self._clock.sleep(wait_s)
+        await self._sleep(wait_s)
         await self._tell("agent.busy")
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, and show signs of life: waiting is not being lost."""
+        while seconds > 0:
+            self._beat()
+            await self._clock.sleep(min(seconds, BEAT_S))
+            seconds -= BEAT_S
+        self._beat()
 
     async def _tell(self, kind: str, /, **data: Any) -> None:
         seat = self._seat

@@ -19,6 +19,7 @@ from .cast import with_title
 from .context import iteration_of
 from .coordination import HANDOFF
 from .model import Message, ModelEvent, ModelRequest, TextDelta, ThinkingDelta, Turn
+from .replanning import CHANGE_PLAN
 from .script import Script, ScriptedCall, ScriptedTurn, load_scripts
 
 __all__ = ["ScriptedCrash", "ScriptedModel", "load_scripts"]
@@ -117,12 +118,17 @@ def turns_since_opening(messages: Sequence[Message]) -> int:
 
 
 def _after_the_end(request: ModelRequest) -> ScriptedTurn:
-    has_handoff = any(tool.name == HANDOFF for tool in request.tools)
+    """A script without a turn for this: whoever works hands off, the architect leaves a task where it was."""
     text = "The script has no turn left for this task."
-    if not has_handoff:
-        return ScriptedTurn(say=text)
-    handoff = {"what_i_did": "I played all turns of my script.", "whats_left": "", "recommendation": ""}
-    return ScriptedTurn(say=text, do=(ScriptedCall(HANDOFF, handoff),))
+    names = {tool.name for tool in request.tools}
+    if HANDOFF in names:
+        handoff = {"what_i_did": "I played all turns of my script.", "whats_left": "", "recommendation": ""}
+        return ScriptedTurn(say=text, do=(ScriptedCall(HANDOFF, handoff),))
+    if CHANGE_PLAN in names:
+        about, service = request.hints.get("about", ""), request.hints.get("about_service", "")
+        change = {"reassign": [{"task": about, "assigned_to": service}]} if about else {}
+        return ScriptedTurn(say="The same service goes on, afresh.", do=(ScriptedCall(CHANGE_PLAN, change),))
+    return ScriptedTurn(say=text)
 
 
 def _turn(turn: ScriptedTurn, request: ModelRequest, key: str) -> Turn:

@@ -27,6 +27,9 @@ COMMANDS = (
     "reject",
     "abort",
     "log",
+    "logs",
+    "trace",
+    "metrics",
     "worktree",
     "demo",
     "doctor",
@@ -40,8 +43,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"swarm-tui: {message}\n  next: {self.prog} --help\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line, for ``--help`` and for the documentation's test."""
+def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line with these commands: the whole one for ``--help`` and for the documentation's test."""
     parser = _Parser(
         prog="swarm-tui",
         description="A terminal control room from which one person runs a swarm of coding agents on a git repository.",
@@ -50,9 +53,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"swarm-tui {__version__}")
     parser.add_argument("-C", dest="directory", metavar="DIR", type=Path, help="work in DIR instead of here")
     parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name in COMMANDS:
+    for name in commands:
         importlib.import_module(f"swarm_core.cli.{name}").add(parsers)
     return parser
+
+
+def commands_needed(arguments: Sequence[str]) -> Sequence[str]:
+    """The commands whose modules a command line can need: the one it plainly names, else all.
+
+    Whatever follows a command belongs to it, so the others' parsers could not say anything about it.
+    """
+    place = 2 if arguments[:1] == ["-C"] else 0
+    named = arguments[place : place + 1]
+    return named if named and named[0] in COMMANDS else COMMANDS
 
 
 def _enter(directory: Path) -> None:
@@ -68,7 +81,7 @@ def main(argv: Sequence[str] | None = None, open_room: OpenRoom | None = None) -
     if arguments == ["--version"]:  # the common question is answered without loading the commands
         sys.stdout.write(f"swarm-tui {__version__}\n")
         return 0
-    options = build_parser().parse_args(arguments)
+    options = build_parser(commands_needed(arguments)).parse_args(arguments)
     options.open_room = open_room
     try:
         if options.directory is not None:

@@ -32,6 +32,13 @@ def add_run_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help="the run's id (default: the latest)")
 
 
+def add_run_argument(parser: argparse.ArgumentParser) -> None:
+    """RUN as an argument, for what looks back at runs; ``--run`` says the same, as it does elsewhere."""
+    note = "the run's id (default: the latest)"
+    parser.add_argument("run", nargs="?", metavar="RUN", default=argparse.SUPPRESS, help=note)
+    parser.add_argument("--run", metavar="RUN", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
 def chosen_run(client: SwarmClient, wanted: str | None) -> str:
     """The run asked for, else the latest. Raises UsageError if there is none."""
     runs = client.runs()

@@ -28,13 +28,18 @@ class AutoOperator:
     def __init__(self, client: SwarmClient, run: str, rule: Rule = approve_all) -> None:
         self.client, self.run, self.rule = client, run, rule
         self._decided: set[tuple[str, str, int]] = set()
+        self._halts: set[int] = set()
 
     def look(self, view: RunView) -> None:
         """Send a decision for every open gate that has none yet.
 
         A landing that cannot be carried out is refused, with what is in its way as the note: the work is kept, and
-        the run ends instead of waiting for a person who is not there.
+        the run ends instead of waiting for a person who is not there. So does a run that halted by itself.
         """
+        if view.run.status == "halted" and self._has_broken(view) and len(view.incidents) not in self._halts:
+            self._halts.add(len(view.incidents))
+            self.client.ask("run.abort", self.run, note=f"halted, and nobody was there to look: {view.run.reason}")
+            return
         for gate in view.open_gates:
             key = (gate.id, gate.evidence, gate.opened_seq)
             if key in self._decided:
@@ -45,3 +50,9 @@ class AutoOperator:
             if gate.blockers and gate.place == "landing":
                 verdict, note = "reject", f"not landed: {'; '.join(gate.blockers)}"
             self.client.decide(self.run, gate.id, verdict, note, gate.evidence)
+
+    @staticmethod
+    def _has_broken(view: RunView) -> bool:
+        """Whether a failure halted the run rather than a person."""
+        last = list(view.incidents.values())[-1:]
+        return any(incident.trigger not in ("operator", "rollback") for incident in last)

@@ -1,8 +1,9 @@
 """``multi-agent.yaml``: the format of seed 001 as it stands, and what this engine adds to it.
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
-programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``
-and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``, ``max_parallel`` and ``checks``.
+programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
+``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
+``max_parallel`` and ``checks``.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "adapter": ("adapter", lambda m: m.choice(ADAPTERS)),
     "replicas": ("replicas", lambda m: m.whole(1, 64)),
     "timeout": ("timeout_s", Marked.seconds),
+    "heartbeat": ("heartbeat_s", Marked.seconds),
+    "lease": ("lease_s", Marked.seconds),
+    "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
 }
 _TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "checks")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +19,13 @@ from swarm_core.policy.effects import (
     MergeTask,
     PrepareRun,
     RetireInstance,
+    RollBack,
     RunAgent,
+    SealPhase,
     StartInstance,
 )
-from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Task
+from swarm_core.policy.receipts import receipt
+from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.view import RunView
@@ -31,7 +36,9 @@ from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .models import ModelPool
+from .rollback import earlier, reopened_phases, taken_back
 from .runner import Runner
+from .workers import ExternalAct
 
 LOG_TAIL_LINES = 20
 CHECK_TREE = "integration-check"
@@ -68,11 +75,17 @@ class Hands:
             case StartInstance(instance):
                 await self._start_instance(instance)
             case RunAgent(task, instance):
-                await AgentAct(self, self.view.tasks[task], self.view.instances[instance]).perform()
+                found = self.view.tasks[task]
+                seat = ExternalAct if found.worker else AgentAct
+                await seat(self, found, self.view.instances[instance]).perform()
             case EvaluateGate(gate):
                 await self._evaluate(self.view.gates[gate])
             case MergeTask(task, commit):
                 await self._merge(self.view.tasks[task], commit)
+            case SealPhase(phase):
+                await self._seal(phase)
+            case RollBack(seq):
+                await self._roll_back(seq)
             case RetireInstance(instance):
                 await self._retire(instance)
             case Land(gate):
@@ -93,6 +106,8 @@ class Hands:
                 return [Draft("agent.retired", {"reason": f"its worktree is left: {reason}"}, agent=instance)]
             case Land(gate):
                 return [Draft("gate.invalidated", {"gate": gate, "reason": reason})]
+            case RollBack():
+                return [Draft("recovery.failed", {"reason": reason, "incident": self._recovering()})]
             case _:
                 return [Draft("run.failed", {"reason": f"{type(act).__name__}: {reason}"})]
 
@@ -130,6 +145,43 @@ class Hands:
         reached(CrashPoint.AFTER_REMOVAL_BEFORE_RECORD)
         await self.runner.record(Draft("agent.retired", {"reason": "its work is done"}, agent=instance))
 
+    # -- phases and recovery
+
+    async def _seal(self, key: str) -> None:
+        """Write the receipt of a phase, then close the phase with it."""
+        text = json.dumps(receipt(self.view, key), indent=2, ensure_ascii=False) + "\n"
+        path = self.layout.receipt(key)
+        await asyncio.to_thread(replace_durably, path, text.encode())
+        reached(CrashPoint.AFTER_RECEIPT_BEFORE_RECORD)
+        data = {
+            "path": str(path.relative_to(self.layout.dir)),
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "status": json.loads(text)["status"],
+        }
+        await self.runner.record(Draft("receipt.sealed", data, phase=key))
+
+    async def _roll_back(self, seq: int) -> None:
+        started_s = self.clock.monotonic_s()
+        then = await earlier(self.layout.journal, seq)
+        hub = await self.hub()
+        integration = await hub.take_back(
+            then.run.integration,
+            message=f"Roll back to event {seq}",
+            trailers={"Run-Id": self.view.run.id, "Rollback-To": str(seq)},
+        )
+        reached(CrashPoint.AFTER_ROLLBACK_BEFORE_RECORD)
+        done = {
+            "to_seq": seq,
+            "integration": integration,
+            "tasks": taken_back(self.view, then),
+            "phases": reopened_phases(self.view, then),
+        }
+        over = {"incident": self._recovering(), "seconds": round(self.clock.monotonic_s() - started_s, 3)}
+        await self.runner.record(Draft("rollback.done", done), Draft("recovery.completed", over))
+
+    def _recovering(self) -> str:
+        return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
+
     # -- gates
 
     async def _evaluate(self, gate: Gate) -> None:
@@ -142,7 +194,7 @@ class Hands:
     async def _evidence(self, gate: Gate) -> Evidence:
         match gate.place:
             case "plan":
-                return plan_evidence(gate, self.view.run, self.view.plan)
+                return plan_evidence(gate, self.view.run, self.view.plans[gate.task])
             case "merge":
                 return await self._merge_evidence(gate, self.view.tasks[gate.task])
             case "landing":
@@ -178,7 +230,7 @@ class Hands:
         finally:
             await hub.remove_tree(CHECK_TREE)
         attempt = await try_land(hub)
-        tasks = [task for task in self.view.tasks.values() if task.id != PLANNING_TASK]
+        tasks = [task for task in self.view.tasks.values() if not task.is_planning]
         return landing_evidence(
             gate,
             self.view.run,
@@ -267,14 +319,14 @@ class Hands:
     async def _finish(self, *, landed: bool, commit: str, reason: str) -> None:
         gate = self.view.latest_gate("landing")
         tasks = self.view.tasks.values()
-        if not landed or any(task.status != "done" for task in tasks):
+        if not landed or any(task.status != "done" for task in tasks if not task.is_planning):
             outcome = "partial"
         elif gate is not None and any(not check.has_passed for check in gate.checks):
             outcome = "with_issues"
         else:
             outcome = "clean"
         data = {"outcome": outcome, "landed": landed, "commit": commit, "reason": reason}
-        await self.runner.record(Draft("run.completed", data))
+        await self.runner.record(Draft("phase.work_done", phase="land"), Draft("run.completed", data))
 
     def trailers(self, task: Task, instance: str) -> dict[str, str]:
         """What every commit of this run says about where it comes from."""

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from swarm_core.agents.context import follow_up_message, opening_message, planning_message, system_prompt
-from swarm_core.agents.coordination import Handoff, Outcome, Plan, Stalled, handoff_tool, plan_tool
+from swarm_core.agents.context import (
+    consultation_message,
+    follow_up_message,
+    opening_message,
+    planning_message,
+    system_prompt,
+)
+from swarm_core.agents.coordination import (
+    EndingTool,
+    Handoff,
+    Outcome,
+    Plan,
+    PlannedTask,
+    Stalled,
+    handoff_tool,
+    plan_tool,
+)
 from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.replanning import change_plan_tool, request_tasks_tool
 from swarm_core.agents.transcript import Transcript
+from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.scope import Scope
 from swarm_core.tools.toolbox import Toolbox, standard_tools
-from swarm_core.vocabulary.entities import Instance, Stat, Task
+from swarm_core.vocabulary.clean import clean
+from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.ids import numbered
+from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
 from .crash_points import CrashPoint, reached
+from .diagnostics import say_about
 
 if TYPE_CHECKING:
     from .acts import Hands
@@ -56,12 +76,16 @@ class AgentAct:
         self.scope = Scope(self.tree, self.service, self.scratch)
 
     async def perform(self) -> None:
+        run, task = self.layout.run, self.task
+        span = attempt_span_id(run, task.id, task.attempt)
+        about = {"run": run, "task": task.id, "span": span, "instance": self.instance.id}
+        say_about(**about)
         hub = await self.hands.hub()
         await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
         await self._place(hub)
-        log = AgentLog(self.layout.log(self.instance.id), self.clock)
+        log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
         try:
-            async with asyncio.timeout(self.service.timeout_s):
+            async with asyncio.timeout(self.service.timeout_s) as self.limit:
                 outcome = await self._converse(hub, log)
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
@@ -97,19 +121,28 @@ class AgentAct:
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
-        workers = {key: self.runner.spec.services[key] for key in self.runner.spec.workers}
         tools = standard_tools(self.scope, self.scratch, self.clock)
-        if service.is_architect:
-            ending = plan_tool(tuple(workers))
-            opening = planning_message(view.run, workers, self.tree, iteration=task.iteration, notes=task.notes)
+        if task.is_planning:
+            ending, opening = self._planning()
         else:
             ending = handoff_tool()
             tools.append(Tool(COMMIT, lambda given: self._commit(hub, given)))
+            tools.append(request_tasks_tool(self._request))
             finished = [view.tasks[key] for key in task.dependencies]
             opening = opening_message(
                 service, task, view.run, self.tree, dependencies=finished, notes=task.notes, constraints=self._notices()
             )
-        seat = Seat(self.instance.id, service.key, task.id, task.title, service.model, system_prompt())
+        about = view.tasks.get(task.about)
+        seat = Seat(
+            self.instance.id,
+            service.key,
+            task.id,
+            task.title,
+            service.model,
+            system_prompt(),
+            about=task.about,
+            about_service=about.assigned_to if about else "",
+        )
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
@@ -120,9 +153,47 @@ class AgentAct:
             self.clock,
             self._report,
             max_turns=service.max_turns,
+            clearance=self._clearance,
+            beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
         return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+
+    async def _clearance(self) -> None:
+        """Wait for leave to take the next step; time spent held does not count against the task."""
+        loop = asyncio.get_running_loop()
+        asked_s = loop.time()
+        await self.runner.clearance(self.task.id)
+        if (held_s := loop.time() - asked_s) > 0.1 and (when := self.limit.when()) is not None:
+            self.limit.reschedule(when + held_s)
+
+    def _planning(self) -> tuple[EndingTool, str]:
+        """The architect's task: the first plan, or a change of it."""
+        view, task = self.runner.view, self.task
+        workers = {key: self.runner.spec.services[key] for key in self.runner.spec.workers}
+        if task.id == PLANNING_TASK:
+            opening = planning_message(view.run, workers, self.tree, iteration=task.iteration, notes=task.notes)
+            return plan_tool(tuple(workers)), opening
+        states = {name: known.status for name, known in view.tasks.items() if not known.is_planning}
+        opening = consultation_message(
+            view.run,
+            task,
+            workers,
+            self.tree,
+            tasks=[known for known in view.tasks.values() if not known.is_planning],
+            about=view.tasks.get(task.about),
+        )
+        return change_plan_tool(tuple(workers), states), opening
+
+    async def _request(self, reason: str) -> str:
+        """An agent asks for work that is not its own."""
+        view = self.runner.view
+        mine = sum(request["task"] == self.task.id for request in view.requests.values())
+        if mine:
+            return "The architect already weighs a request of yours. Go on with your own task."
+        request = f"{self.task.id}-{view.last_seq}"
+        await self._report(Draft("tasks.requested", {"request": request, "reason": clean(reason)}))
+        return "The architect will weigh it. Go on with your own task."
 
     def _notices(self) -> list[str]:
         """What the engine did to the tree that the agent has to know."""
@@ -208,27 +279,37 @@ class AgentAct:
             case Handoff():
                 await self._submit_work(hub, outcome)
             case Stalled(reason):
-                await self._fail(reason, "stalled")
+                await self._fail(reason, "gave_up")
 
     async def _submit_plan(self, plan: Plan) -> None:
-        ids = {task.key: numbered("task", number) for number, task in enumerate(plan.tasks, 1)}
-        tasks = [
-            {
-                "id": ids[task.key],
-                "title": task.title,
-                "description": task.description,
-                "assigned_to": task.assigned_to,
-                "created_by": self.service.key,
-                "dependencies": [ids[key] for key in task.dependencies],
-                "priority": task.priority,
-                "order": number,
-            }
-            for number, task in enumerate(plan.tasks, 1)
-        ]
-        text = json.dumps({"run": self.runner.view.run.id, "tasks": tasks}, indent=2, ensure_ascii=False) + "\n"
-        await asyncio.to_thread(self.layout.plan.write_text, text)
-        await self._report(Draft("artifact.written", {"type": "plan", "path": "plan.json", "tasks": tasks}))
+        first = len(self.runner.view.tasks)
+        ids = {task.key: numbered("task", number) for number, task in enumerate(plan.tasks, first)}
+        tasks = [self._planned(task, ids, number) for number, task in enumerate(plan.tasks, first)]
+        changes = {
+            "tasks": tasks,
+            "reassign": [dict(change) for change in plan.reassign],
+            "cancel": [dict(change) for change in plan.cancel],
+        }
+        text = json.dumps({"run": self.runner.view.run.id, **changes}, indent=2, ensure_ascii=False) + "\n"
+        path = self.layout.plan if self.task.id == PLANNING_TASK else self.layout.dir / f"plan-{self.task.id}.json"
+        await asyncio.to_thread(replace_durably, path, text.encode())
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        await self._report(Draft("artifact.written", {"type": "plan", "path": path.name, "sha256": sha256, **changes}))
         await self._submit("", Stat())
+
+    def _planned(self, task: PlannedTask, ids: Mapping[str, str], number: int) -> dict[str, Any]:
+        return {
+            "id": ids[task.key],
+            "title": task.title,
+            "description": task.description,
+            "assigned_to": task.assigned_to,
+            "created_by": self.service.key,
+            "dependencies": [ids.get(key, key) for key in task.dependencies],
+            "priority": task.priority,
+            "order": number,
+            "writes": list(task.writes),
+            "estimate_s": task.estimate_s,
+        }
 
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:
         await self._commit_scope(hub, f"{self.task.title}\n\nChanges left uncommitted at the handoff.")
@@ -244,6 +325,7 @@ class AgentAct:
 
     async def _submit(self, commit: str, stat: Stat) -> None:
         data = {
+            "attempt": self.task.attempt,
             "commit": commit,
             "files": stat.files,
             "insertions": stat.insertions,
@@ -252,4 +334,4 @@ class AgentAct:
         await self._report(Draft("task.submitted", data))
 
     async def _fail(self, reason: str, kind: str) -> None:
-        await self._report(Draft("task.failed", {"reason": reason, "kind": str(kind)}))
+        await self.runner.fail(self.task.id, str(kind), reason, attempt=self.task.attempt)

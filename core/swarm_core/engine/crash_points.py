@@ -25,6 +25,8 @@ class CrashPoint(StrEnum):
     AFTER_DOCUMENT_BEFORE_RECORD = "after_document_before_record"
     AFTER_DECISION_BEFORE_ARCHIVE = "after_decision_before_archive"
     AFTER_MERGE_BEFORE_RECORD = "after_merge_before_record"
+    AFTER_RECEIPT_BEFORE_RECORD = "after_receipt_before_record"
+    AFTER_ROLLBACK_BEFORE_RECORD = "after_rollback_before_record"
     AFTER_REMOVAL_BEFORE_RECORD = "after_removal_before_record"
     AFTER_LANDING_BEFORE_RECORD = "after_landing_before_record"
 

@@ -51,22 +51,40 @@ class Evidence:
         }
 
 
-def plan_evidence(gate: Gate, run: Run, plan: Sequence[Mapping[str, Any]]) -> Evidence:
-    lines = [f"{gate.id} · the architect's plan for: {run.title}", "", "Goal", *_indent(run.goal), "", "Tasks"]
-    for task in plan:
+def plan_evidence(gate: Gate, run: Run, plan: Mapping[str, Any]) -> Evidence:
+    """A plan: new ``tasks``, tasks to ``reassign`` and tasks to ``cancel``."""
+    tasks, reassign, cancel = plan["tasks"], plan["reassign"], plan["cancel"]
+    lines = [f"{gate.id} · the architect's plan for: {run.title}", "", "Goal", *_indent(run.goal)]
+    if tasks:
+        lines += ["", "Tasks"]
+    for task in tasks:
         needs = ", ".join(task.get("dependencies", ())) or "nothing"
         lines += [
             "",
             f"  {task['id']}  {task.get('title', '')}",
             f"    service {task.get('assigned_to', '')} · priority {task.get('priority', '')} · needs {needs}",
+            *([f"    writes {', '.join(task['writes'])}"] if task.get("writes") else []),
             *_indent(str(task.get("description", "")), 4),
         ]
-    services = sorted({str(task.get("assigned_to", "")) for task in plan})
+    if reassign:
+        lines += ["", "Given to somebody else"]
+        lines += [f"  {one['task']} → {one['assigned_to']}  {one.get('note', '')}" for one in reassign]
+    if cancel:
+        lines += ["", "Dropped"]
+        lines += [f"  {one['task']}  {one.get('reason', '')}" for one in cancel]
+    services = sorted({str(task.get("assigned_to", "")) for task in tasks})
+    parts = [f"{len(tasks)} tasks for {', '.join(services)}"] if tasks else []
+    parts += [f"{len(reassign)} given to somebody else"] if reassign else []
+    parts += [f"{len(cancel)} dropped"] if cancel else []
     return Evidence(
         document=_encode(lines),
-        summary=f"{len(plan)} tasks for {', '.join(services)}",
-        on_yes="The tasks are created; those that depend on nothing start at once, each in its own worktree.",
-        on_no="The plan goes back to the architect with your comment. No agent starts.",
+        summary=", ".join(parts) or "no change",
+        on_yes="The tasks are created; those that depend on nothing start at once, each in its own worktree."
+        if tasks
+        else "The plan is changed as shown.",
+        on_no="The plan goes back to the architect with your comment. No agent starts."
+        if tasks
+        else "The plan stays as it is; the architect gets your comment.",
     )
 
 

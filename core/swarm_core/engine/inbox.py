@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from watchfiles import awatch
 
@@ -25,11 +26,12 @@ POLL_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a request. ``run`` is the run it concerned."""
+    """What became of a request. ``run`` is the run it concerned, ``data`` what it asked for."""
 
     is_applied: bool
     reason: str = ""
     run: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 Handler = Callable[[InboxItem], Awaitable[Verdict]]
@@ -101,6 +103,7 @@ class Inbox:
             "result": "applied" if verdict.is_applied else "refused",
             "reason": verdict.reason,
             "run": verdict.run,
+            "data": dict(verdict.data),
             "at": self.clock.now(),
             "request": raw.decode(errors="replace"),
         }

@@ -9,25 +9,46 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Protocol
 
 from swarm_core.journal.journal import Journal
 from swarm_core.journal.projections import projections, write
 from swarm_core.policy import Act, Record, decide
+from swarm_core.policy.effects import RunAgent
+from swarm_core.policy.failures import after_failure
+from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, JournalPoisoned, SwarmError
+from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
 
-from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
+from .recorder import Recorder
+from .watch import Watch
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
-FULL_DISK_POLL_S = 1.0
 PROJECTION_EVERY_S = 0.25
+# What changes how many agents of a run work, or want to: the other runs look again.
+STAFFING = frozenset(
+    {
+        "task.ready",
+        "task.claimed",
+        "task.released",
+        "task.submitted",
+        "task.failed",
+        "task.cancelled",
+        "run.paused",
+        "run.halted",
+        "run.resumed",
+        "run.completed",
+        "run.failed",
+        "run.aborted",
+    }
+)
 
 
 class Performer(Protocol):
@@ -50,52 +71,118 @@ class Runner:
         spec: SwarmSpec,
         clock: Clock,
         say: Callable[[str], None] = lambda message: None,
+        *,
+        random: Random | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
         self.view = journal.view
+        self.watch = Watch(self.view, spec, clock)
+        self.random = random or Random()
         self.performer: Performer | None = None
+        self.slots: Callable[[], int] = lambda: UNLIMITED
+        self.on_staffed: Callable[[], None] = lambda: None
         self.jobs: dict[Act, asyncio.Task[None]] = {}
+        self.workers: dict[str, asyncio.Future[Any]] = {}
         self.tries: Counter[Act] = Counter()
         self.changed = asyncio.Event()
-        self._recording = asyncio.Lock()
+        self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
         self._fatal: BaseException | None = None
+        self._moved = asyncio.Event()
 
     # -- facts
 
     async def record(self, *drafts: Draft) -> list[Event]:
-        """Append and apply; durable when it returns. Raises IllegalTransition before anything is written.
+        """Append and apply in one step; durable when it returns.
 
-        A full disk holds everybody here until there is space again: nothing is lost and nothing runs ahead. The work
-        goes on even if the caller is cancelled, so the view and the disk never part.
+        Raises IllegalTransition if a draft does not fit the state: then nothing is applied and the refusal is
+        journaled. A full disk holds everybody here until there is space again. The work goes on even if the caller
+        is cancelled, so the view and the disk never part.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._record(drafts)))
+        return await self.recorder.record(*drafts)
 
-    async def _record(self, drafts: tuple[Draft, ...]) -> list[Event]:
-        is_paused = False
-        async with self._recording:
-            while True:
-                for draft in drafts:
-                    self.view.check(draft)
-                reached(CrashPoint.BEFORE_APPEND)
-                try:
-                    events = await self.journal.append(*drafts)
-                    break
-                except JournalFull as error:
-                    LOGGER.error("paused: %s", error, extra={"run": self.layout.run})
-                    self.say(f"paused: {error.message}")
-                    is_paused = True
-                    await self.clock.sleep(FULL_DISK_POLL_S)
-                except JournalPoisoned as error:
-                    self._fatal = error
-                    self.changed.set()
-                    raise
-            reached(CrashPoint.AFTER_APPEND_BEFORE_APPLY)
-            for event in events:
-                self.view.apply(event)
-        if is_paused:
-            self.say("ready")
+    def _applied(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.watch.observe(event)
+        if any(event.kind in STAFFING for event in events):
+            self.on_staffed()
+        self.wake()
+
+    def _stop_for_good(self, error: BaseException) -> None:
+        self._fatal = error
+        self.wake()
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for something that becomes true with an event, or with ``wake``. False if it did not in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """Let the loop look again, and everybody who waits for leave to go on."""
         self.changed.set()
-        return events
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    # -- leave to go on
+
+    async def clearance(self, task: str) -> None:
+        """Return when whoever works on ``task`` may take the next step; it waits here while the task is held.
+
+        An agent that is held stops between two steps: nothing is under way, and nothing is lost.
+        """
+        self.watch.beat(task)
+        if not self._must_wait(task):
+            return
+        agent = self.view.tasks[task].instance
+        await self._try(Draft("agent.paused", {"reason": self.view.why_held(self.view.tasks[task])}, agent=agent))
+        while self._must_wait(task):
+            await self._moved.wait()
+        self.watch.beat(task)
+        await self._try(Draft("agent.resumed", agent=agent))
+
+    def _must_wait(self, task: str) -> bool:
+        """A draining run lets its agents finish."""
+        is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
+        found = self.view.tasks[task]
+        return bool(self.view.why_held(found)) and not (is_draining and not found.held)
+
+    async def _try(self, draft: Draft) -> None:
+        if self._fits(draft):
+            await self.record(draft)
+
+    # -- failures
+
+    async def fail(self, task: str, kind: str, reason: str, *, attempt: int) -> None:
+        """Record that an attempt at a running task failed, and what follows from it.
+
+        Raises IllegalTransition if it comes too late: the task was taken from that attempt.
+        """
+        found = self.view.tasks[task]
+        if found.attempt != attempt:
+            raise IllegalTransition(f"task {task} is at attempt {found.attempt}: attempt {attempt} comes too late")
+        service = self.spec.services.get(found.assigned_to)
+        drafts = after_failure(
+            self.view,
+            found,
+            kind,
+            reason,
+            retries=service.retries if service else 0,
+            now=self.clock.now(),
+            random=self.random,
+        )
+        await self.record(*drafts)
+
+    async def _watch_leases(self) -> None:
+        """Take tasks back from agents that show no sign of life."""
+        for task in list(self.watch.lost()):
+            self.watch.beat(task.id)
+            await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
+            reason = f"{task.worker or task.instance} showed no sign of life"
+            await self.fail(task.id, "lost", reason, attempt=task.attempt)
 
     # -- the loop
 
@@ -105,35 +192,48 @@ class Runner:
         try:
             while self._fatal is None:
                 self.changed.clear()
+                await self._watch_leases()
                 if await self._settle():
                     continue
                 if self.view.is_over and not self.jobs:
                     return
-                await self.changed.wait()
+                await self._rest()
             raise self._fatal
         finally:
             projecting.cancel()
             await self.stop()
 
+    async def _rest(self) -> None:
+        """Until something changed, or time alone changes something."""
+        try:
+            async with asyncio.timeout(self.watch.next_wake_s()):
+                await self.changed.wait()
+        except TimeoutError:
+            return
+
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
-        effects = decide(self.view, self.spec)
-        records = [effect for effect in effects if isinstance(effect, Record)]
-        for record in records:
-            try:
-                await self.record(*record.drafts)
-            except IllegalTransition as error:  # something else happened between the look and the write
-                LOGGER.info("not recorded: %s", error, extra={"run": self.layout.run})
-        if records:
+        effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
+        has_recorded = False
+        for effect in effects:
+            if isinstance(effect, Record):
+                try:
+                    await self.record(*effect.drafts)
+                    has_recorded = True
+                except IllegalTransition:  # something else happened between the look and the write
+                    continue
+        if has_recorded:
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
-        if self.view.is_over:
-            for act, job in self.jobs.items():
-                if act not in acts:
-                    job.cancel()
+        wanted = set(acts)
+        for act, job in self.jobs.items():
+            if act not in wanted and (self.view.is_over or isinstance(act, RunAgent)):
+                job.cancel()
+        busy = {act.task for act in self.jobs if isinstance(act, RunAgent)}
         for act in acts:
-            if act not in self.jobs:
-                self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
+            if act in self.jobs or (isinstance(act, RunAgent) and act.task in busy):
+                continue  # an agent that was cancelled leaves before the next one sits down
+            self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
 
     async def _perform(self, act: Act) -> None:

@@ -19,7 +19,7 @@ from swarm_core.journal.opening import last_events
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import IllegalTransition, JournalError, JournalPoisoned, SwarmError, UsageError
+from swarm_core.vocabulary.errors import JournalError, JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.ids import SLUG, ulid
 from swarm_core.vocabulary.inbox import InboxItem
@@ -27,11 +27,13 @@ from swarm_core.vocabulary.layout import CONFIG_FILE, RepoLayout, RunLayout
 from swarm_core.workspace.preflight import check as check_repository
 
 from .acts import Hands
-from .decisions import decide_gate
 from .diagnostics import LOGGER
+from .drift import Drift
 from .inbox import Inbox, Verdict
 from .models import ModelPool
+from .requests import handle
 from .runner import Runner
+from .sharing import Sharing
 from .status import EngineStatusFile
 
 LINGER_S = 30.0
@@ -47,6 +49,8 @@ class Supervisor:
         self.layout, self.clock, self.linger_s = layout, clock, linger_s
         self.status = EngineStatusFile(layout.engine_file, clock)
         self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
+        self.sharing = Sharing()
+        self.drift = Drift(layout.config)
         self.stopping = asyncio.Event()
         self.idle_since = clock.monotonic_s()
         self.born = ulid()
@@ -80,6 +84,7 @@ class Supervisor:
         while not self.stopping.is_set() and self._fatal is None:
             if inbox.done():
                 inbox.result()
+            await self.drift.look([runner for runner, _ in self.runs.values()])
             if self.runs:
                 self.idle_since = self.clock.monotonic_s()
             elif self.clock.monotonic_s() - self.idle_since > self.linger_s:
@@ -155,8 +160,10 @@ class Supervisor:
         runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal))
         data = {"pid": os.getpid(), "version": swarm_core.__version__}
         await runner.record(Draft("engine.started", data))
+        self.sharing.join(runner)
         task = asyncio.create_task(self._carry_out(runner), name=runner.layout.run)
         self.runs[runner.layout.run] = (runner, task)
+        self.drift.forget()
 
     async def _carry_out(self, runner: Runner) -> None:
         try:
@@ -171,6 +178,7 @@ class Supervisor:
             LOGGER.exception("run %s stopped", runner.layout.run)
             self.status.say(f"run {runner.layout.run} stopped: {error}")
         finally:
+            self.sharing.leave(runner)
             await runner.journal.close()
             self.runs.pop(runner.layout.run, None)
 
@@ -180,28 +188,25 @@ class Supervisor:
         match item.kind:
             case "run.start":
                 return await self._start(item)
-            case "engine.stop" if item.id < self.born:
+            case "engine.stop" | "engine.halt" if item.id < self.born:
                 return Verdict(False, "it was meant for an engine that is gone")
             case "engine.stop":
                 self.stopping.set()
                 return Verdict(True)
+            case "engine.halt":
+                return await self._halt_everything(item)
         if item.run not in self.runs:
             return Verdict(False, f"no run {item.run!r} is under way", item.run)
-        runner, _ = self.runs[item.run]
-        if item.id in runner.view.commands:
-            refused = runner.view.refused.get(item.id, "")
-            return Verdict(not refused, refused, item.run)
-        if item.kind == "run.abort":
-            return await self._abort(runner, item)
-        return await decide_gate(runner, item)
+        return await handle(self.runs[item.run][0], item)
 
-    async def _abort(self, runner: Runner, item: InboxItem) -> Verdict:
-        reason = str(item.data.get("note", "")) or "the operator ended the run"
-        try:
-            await runner.record(Draft("run.aborted", {"reason": reason, "command": item.id}, actor=OPERATOR))
-        except IllegalTransition as error:
-            return Verdict(False, str(error), item.run)
-        return Verdict(True, run=item.run)
+    async def _halt_everything(self, item: InboxItem) -> Verdict:
+        """The emergency stop: every agent of every run is taken away at once; ``resume`` goes on from the disk."""
+        halted = []
+        for name, (runner, _) in sorted(self.runs.items()):
+            stop = InboxItem(item.id, "run.halt", name, item.by, item.at, {**item.data, "mode": "stop"})
+            if runner.view.run.pause != "stop" and (await handle(runner, stop)).is_applied:
+                halted.append(name)
+        return Verdict(True, f"halted: {', '.join(halted) or 'nothing was under way'}")
 
 
 def _is_over(path: Path) -> bool:

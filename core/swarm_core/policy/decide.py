@@ -1,8 +1,8 @@
 """What should happen next, as a pure function of the state.
 
 ``decide`` is level-triggered: it looks at what is true and says what is missing, so a restart needs no special case.
-The runner starts each effect that is not under way, cancels acts that are no longer wanted, and asks again when
-the state has changed.
+The runner starts each effect that is not under way, cancels agents that are no longer wanted, and asks again when
+the state has changed. A look costs what is open, not what was.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import ARCHITECT, PLANNING_TASK, PRIORITIES, Gate, Instance, Task
+from swarm_core.vocabulary.entities import ARCHITECT, PHASES, PLANNING_TASK, Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
-from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
+from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
 from .effects import (
@@ -26,52 +26,103 @@ from .effects import (
     PrepareRun,
     Record,
     RetireInstance,
+    RollBack,
     RunAgent,
-    StartInstance,
+    SealPhase,
 )
+from .failures import BLAST_TASKS, halting
+from .outlook import Outlook
+from .staffing import Staffing
+
+MAX_MEDIATIONS = 1
 
 
-def decide(view: RunView, spec: SwarmSpec) -> list[Effect]:
+def decide(view: RunView, spec: SwarmSpec, outlook: Outlook | None = None) -> list[Effect]:
     """The effects that the present state calls for, records first."""
-    effects = list(_Decision(view, spec).effects())
+    effects = list(_Decision(view, spec, outlook or Outlook()).effects())
     return sorted(effects, key=lambda effect: not isinstance(effect, Record))
-
-
-def ready_order(task: Task) -> tuple[int, int, str]:
-    """Rework first comes by its place in the plan: priority, then order, then id."""
-    rank = PRIORITIES.index(task.priority) if task.priority in PRIORITIES else len(PRIORITIES)
-    return rank, task.order, task.id
 
 
 class _Decision:
     """One look at one state. Holds what was already given away in this look."""
 
-    def __init__(self, view: RunView, spec: SwarmSpec) -> None:
-        self.view, self.spec = view, spec
+    def __init__(self, view: RunView, spec: SwarmSpec, outlook: Outlook) -> None:
+        self.view, self.spec, self.outlook = view, spec, outlook
         self.gate_numbers = itertools.count(len(view.gates) + 1)
-        self.working = {t.instance: t.id for t in view.tasks.values() if t.status == "running"}
-        self.taken: set[str] = set()
+        self.task_numbers = itertools.count(len(view.tasks))
+        self.staffing = Staffing(view, spec, outlook)
 
     def effects(self) -> Iterator[Effect]:
-        view = self.view
+        view, pause = self.view, self.view.run.pause
         if view.is_over:
+            yield from (SealPhase(p.key, p.round) for p in view.phases.values() if p.status == "gating")
             yield from (RetireInstance(i.id) for i in view.instances.values() if i.status != "retired")
             return
         if view.run.status == "created":
             yield PrepareRun()
             return
-        if PLANNING_TASK not in view.tasks:
-            yield self._create_planning()
+        if view.run.status == "recovering":
+            yield RollBack(view.run.rollback_to)
             return
-        for task in sorted(view.tasks.values(), key=ready_order):
-            yield from self._task(task)
+        yield from self._incidents()
+        if pause != "stop":
+            yield from self._agents()
+        if not pause or pause == "drain":
+            yield from self._progress()
+        if not pause:
+            yield from self._beginnings()
+
+    def _incidents(self) -> Iterator[Effect]:
+        """A halt contains what happened; what was recovered from, or resumed after, is over."""
+        for incident in self.view.incidents.values():
+            kind = {"open": "incident.contained", "resolved": "incident.closed"}.get(incident.status)
+            if incident.status == "contained" and not self.view.is_held:
+                kind = "incident.closed"
+            if kind:
+                yield Record((Draft(kind, {"incident": incident.id}),))
+
+    def _agents(self) -> Iterator[Effect]:
+        """Whoever has work goes on; where it is held, it waits at its next step."""
+        for name in self.view.index.in_status("running"):
+            task = self.view.tasks[name]
+            yield RunAgent(task.id, task.instance, task.iteration, task.attempt)
+        yield from self.staffing.moods()
+
+    def _progress(self) -> Iterator[Effect]:
+        """What finishes work that was begun."""
+        view = self.view
+        for name in view.index.in_status("verifying"):
+            yield from self._verifying(view.tasks[name])
+        for name in view.index.in_status("merging"):
+            yield from self._merging(view.tasks[name])
         yield from self._merge_queue()
-        yield from self._instances()
+
+    def _beginnings(self) -> Iterator[Effect]:
+        """What begins something new."""
+        view = self.view
+        if PLANNING_TASK not in view.tasks:
+            yield self._first_task()
+            return
+        for name in view.index.doomed:
+            task = view.tasks[name]
+            dead = sorted(d for d in task.dependencies if view.tasks[d].status in ("cancelled", "skipped"))
+            reason = f"needs {', '.join(dead)}, which will not be done"
+            yield Record((Draft("task.cancelled", {"reason": reason}, task=name),))
+        for name in view.index.unblocked:
+            yield Record((Draft("task.ready", {"reason": "everything it depends on is done"}, task=name),))
+        for key, request in view.requests.items():
+            yield self._consultation(f"Weigh a request of {request['task']}", str(request.get("reason", "")), key, "")
+        yield from self.staffing.claims()
+        for name in view.index.in_status("blocked", "failed"):
+            yield from self._failed(view.tasks[name])
+        yield from self._blast_radius()
+        yield from self._phases()
+        yield from self.staffing.leavings()
         yield from self._ending()
 
-    # -- tasks
+    # -- planning
 
-    def _create_planning(self) -> Record:
+    def _first_task(self) -> Record:
         run = self.view.run
         data = {
             "title": f"Plan: {run.title}",
@@ -81,68 +132,31 @@ class _Decision:
             "dependencies": [],
             "priority": "critical",
             "order": 0,
+            "kind": "plan",
         }
-        return Record((Draft("task.created", data, task=PLANNING_TASK),))
+        return Record((Draft("phase.started", phase="plan"), Draft("task.created", data, task=PLANNING_TASK)))
 
-    def _task(self, task: Task) -> Iterator[Effect]:
-        match task.status:
-            case "pending":
-                yield from self._pending(task)
-            case "ready":
-                yield from self._ready(task)
-            case "running":
-                yield RunAgent(task.id, task.instance, task.iteration, task.attempt)
-            case "verifying":
-                yield from self._verifying(task)
-            case "merging":
-                yield from self._merging(task)
-            case "blocked" | "failed":
-                yield from self._escalated(task)
+    def _consultation(self, title: str, description: str, request: str, about: str) -> Record:
+        """A task for the architect: change the plan. Nobody else may give work to anybody."""
+        data = {
+            "title": title,
+            "description": description,
+            "assigned_to": ARCHITECT,
+            "created_by": "orchestrator",
+            "priority": "critical",
+            "kind": "plan",
+            "request": request,
+            "about": about,
+        }
+        return Record((Draft("task.created", data, task=numbered("task", next(self.task_numbers))),))
 
-    def _pending(self, task: Task) -> Iterator[Effect]:
-        states = {dep: self.view.tasks[dep].status for dep in task.dependencies}
-        dead = sorted(dep for dep, status in states.items() if status in ("cancelled", "skipped"))
-        if dead:
-            reason = f"needs {', '.join(dead)}, which will not be done"
-            yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
-        elif all(status == "done" for status in states.values()):
-            yield Record((Draft("task.ready", {"reason": "everything it depends on is done"}, task=task.id),))
-
-    def _ready(self, task: Task) -> Iterator[Effect]:
-        service = self.spec.services.get(task.assigned_to)
-        if service is None:
-            reason = f"no service {task.assigned_to!r} is configured"
-            yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
-            return
-        busy = len(self.working) + len(self.taken)
-        if busy >= self.spec.max_parallel:
-            return
-        live = [i for i in self.view.instances.values() if i.service == service.key and i.status != "retired"]
-        given = self.taken | self.working.keys()
-        idle = [i for i in live if i.status == "idle" and i.id not in given]
-        if idle:
-            instance = next((i for i in idle if i.id == task.instance), idle[0])
-            self.taken.add(instance.id)
-            data = {"attempt": task.attempt + 1, "base": self.view.run.integration}
-            yield Record((Draft("task.claimed", data, task=task.id, agent=instance.id),))
-        elif name := self._new_instance(service, live):
-            self.taken.add(name)
-            yield StartInstance(name)
-
-    def _new_instance(self, service: ServiceSpec, live: list[Instance]) -> str:
-        """The name of a further instance, or nothing when all replicas exist or are being started."""
-        for instance in live:
-            if instance.status == "starting" and instance.id not in self.taken:
-                return instance.id
-        started = {name for name in self.taken if name not in self.view.instances}
-        started = {name for name in started if name.rpartition("-")[0] == service.key}
-        if len(live) + len(started) >= service.replicas:
-            return ""
-        known = self.view.instances.keys() | self.taken
-        return next(n for k in itertools.count(1) if (n := f"{service.key}-{k}") not in known)
+    # -- finishing
 
     def _verifying(self, task: Task) -> Iterator[Effect]:
-        place = "plan" if task.id == PLANNING_TASK else "merge"
+        if task.is_planning and self._needs_no_gate(task):
+            yield self._planned(task)
+            return
+        place = "plan" if task.is_planning else "merge"
         gate = self._gate(place, task, task.iteration)
         if gate is None:
             yield self._new_gate(place, f"{task.id} · {task.title}", task, task.iteration)
@@ -154,17 +168,34 @@ class _Decision:
         elif gate.status == "passed":
             yield self._accepted(task, gate)
 
+    def _needs_no_gate(self, task: Task) -> bool:
+        """Giving a task to somebody else is the architect's to decide; new work and dropped work is the operator's."""
+        plan = self.view.plans.get(task.id)
+        return task.id != PLANNING_TASK and plan is not None and not plan["tasks"] and not plan["cancel"]
+
     def _accepted(self, task: Task, gate: Gate) -> Record:
-        if task.id == PLANNING_TASK:
-            created = tuple(
-                Draft("task.created", {k: v for k, v in planned.items() if k != "id"}, task=planned["id"])
-                for planned in self.view.plan
-                if planned["id"] not in self.view.tasks
-            )
-            return Record((*created, Draft("task.done", {"commit": ""}, task=task.id)))
+        if task.is_planning:
+            return self._planned(task)
         if not task.stat.files:
             return Record((Draft("task.done", {"commit": ""}, task=task.id),))
         return Record((Draft("task.verified", {"gate": gate.id}, task=task.id),))
+
+    def _planned(self, task: Task) -> Record:
+        """What a plan changes, as one fact with the end of its task."""
+        plan, tasks = self.view.plans[task.id], self.view.tasks
+        drafts = []
+        for planned in plan["tasks"]:
+            if planned["id"] not in tasks:
+                data = {key: value for key, value in planned.items() if key != "id"}
+                drafts.append(Draft("task.created", data, task=planned["id"]))
+        for change in plan["reassign"]:
+            if tasks[change["task"]].status == "failed":
+                data = {"assigned_to": change["assigned_to"], "note": change.get("note", ""), "by": "architect"}
+                drafts.append(Draft("task.reassigned", data, task=change["task"]))
+        for change in plan["cancel"]:
+            if tasks[change["task"]].status in ("pending", "ready", "blocked", "failed"):
+                drafts.append(Draft("task.cancelled", {"reason": change.get("reason", "")}, task=change["task"]))
+        return Record((*drafts, Draft("task.done", {"commit": ""}, task=task.id)))
 
     def _merging(self, task: Task) -> Iterator[Effect]:
         merge = self.view.merges.get(task.id)
@@ -173,7 +204,31 @@ class _Decision:
         elif merge.status == "merged":
             yield Record((Draft("task.done", {"commit": merge.merged_as}, task=task.id),))
 
-    def _escalated(self, task: Task) -> Iterator[Effect]:
+    def _merge_queue(self) -> Iterator[Effect]:
+        """One at a time, first come first served; one that was under way in a crash goes on."""
+        known = (self.view.merges.get(name) for name in self.view.index.in_status("merging"))
+        waiting = [merge for merge in known if merge is not None and merge.status in ("queued", "checking")]
+        if waiting:
+            merge = min(waiting, key=lambda m: (m.status != "checking", m.order))
+            yield MergeTask(merge.task, merge.commit)
+
+    # -- failures
+
+    def _failed(self, task: Task) -> Iterator[Effect]:
+        """First the architect gives the task to somebody else, then the operator is asked."""
+        if task.held:
+            return
+        if task.is_planning and task.id != PLANNING_TASK:
+            reason = f"the architect could not help: {task.reason}"
+            yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
+            return
+        if task.status == "failed" and not task.is_planning and task.mediations < MAX_MEDIATIONS:
+            plans = [self.view.tasks[name] for name in self.view.index.plans_about.get(task.id, ())]
+            if any(plan.status not in TASK.terminal for plan in plans):
+                return
+            if len(plans) <= task.mediations:
+                yield self._consultation(f"{task.id} failed: who goes on with it?", task.reason, "", task.id)
+                return
         gate = self._gate("escalation", task, task.attempt)
         if gate is None:
             yield self._new_gate("escalation", f"{task.id} · {task.title}", task, task.attempt)
@@ -182,67 +237,75 @@ class _Decision:
         elif gate.status == "blocked":
             reason = f"given up at {gate.id}: {gate.note}" if gate.note else f"given up at {gate.id}"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
+        elif gate.status == "passed" and task.status == "failed":
+            yield Record((Draft("task.reassigned", {"note": gate.note, "gate": gate.id}, task=task.id),))
         elif gate.status == "passed":
-            data = {"note": gate.note, "gate": gate.id}
-            if task.status == "failed":
-                yield Record((Draft("task.reassigned", data, task=task.id),))
-            else:
-                again = {**data, "reason": task.reason, "iteration": task.iteration + 1}
-                yield Record((Draft("task.ready", again, task=task.id),))
+            again = {"note": gate.note, "reason": task.reason, "iteration": task.iteration + 1}
+            yield Record((Draft("task.ready", again, task=task.id),))
 
-    # -- gates, merges, instances, the end
+    def _blast_radius(self) -> Iterator[Effect]:
+        """Several tasks that failed at once are one problem: everything stops until somebody looked at it."""
+        failed = self.view.index.in_status("failed")
+        seen = {name for incident in self.view.incidents.values() for name in incident.subject.split()}
+        fresh = [name for name in failed if name not in seen]
+        if len(fresh) >= BLAST_TASKS:
+            reason = f"{len(fresh)} tasks failed: {', '.join(fresh)}"
+            yield Record(halting(self.view, reason, trigger="failures", scope="phase", subject=" ".join(fresh)))
+
+    # -- gates
 
     def _gate(self, place: str, task: Task | None, round_: int) -> Gate | None:
         gate = self.view.latest_gate(place, task.id if task else "")
-        return gate if gate is not None and gate.round == round_ else None
+        return gate if gate is not None and gate.round == round_ and gate.status != "aborted" else None
 
     def _new_gate(self, place: str, title: str, task: Task | None, round_: int) -> Record:
         gate = numbered("gate", next(self.gate_numbers))
         data = {"gate": gate, "place": place, "title": title, "round": round_}
         return Record((Draft("gate.evaluating", data, task=task.id if task else None),))
 
-    def _merge_queue(self) -> Iterator[Effect]:
-        """One at a time, first come first served; one that was under way in a crash goes on."""
-        merging = {t.id for t in self.view.tasks.values() if t.status == "merging"}
-        waiting = [m for m in self.view.merges.values() if m.task in merging and m.status in ("queued", "checking")]
-        if waiting:
-            merge = min(waiting, key=lambda m: (m.status != "checking", m.order))
-            yield MergeTask(merge.task, merge.commit)
+    # -- phases and the end
 
-    def _instances(self) -> Iterator[Effect]:
-        wanted = {t.assigned_to for t in self.view.tasks.values() if t.status not in TASK.terminal}
-        planned = self.view.tasks[PLANNING_TASK].status in TASK.terminal
-        for instance in self.view.instances.values():
-            if instance.id in self.taken:
-                continue
-            if instance.status == "starting":
-                yield StartInstance(instance.id)
-            elif instance.status == "idle" and instance.id in self.working:
-                yield Record((Draft("agent.busy", task=self.working[instance.id], agent=instance.id),))
-            elif instance.status in ("busy", "waiting") and instance.id not in self.working:
-                yield Record((Draft("agent.idle", agent=instance.id),))
-            elif instance.status == "idle" and planned and instance.service not in wanted:
-                yield RetireInstance(instance.id)
+    def _phases(self) -> Iterator[Effect]:
+        view = self.view
+        if view.tasks[PLANNING_TASK].status == "done":
+            yield from self._phase("plan", is_done=True)
+            yield from self._phase("build", is_done=not view.index.unended)
+
+    def _phase(self, key: str, *, is_done: bool) -> Iterator[Effect]:
+        phase = self.view.phases.get(key)
+        before = PHASES[PHASES.index(key) - 1] if key != PHASES[0] else ""
+        if phase is None and self._is_sealed(before):
+            yield Record((Draft("phase.started", phase=key),))
+        elif phase is not None and phase.status == "active" and is_done:
+            yield Record((Draft("phase.work_done", phase=key),))
+        elif phase is not None and phase.status == "gating":
+            yield SealPhase(key, phase.round)
+
+    def _is_sealed(self, key: str) -> bool:
+        return not key or (key in self.view.phases and self.view.phases[key].status == "sealed")
 
     def _ending(self) -> Iterator[Effect]:
-        tasks = self.view.tasks
-        if any(task.status not in TASK.terminal for task in tasks.values()):
+        view = self.view
+        if view.index.unended or any(instance.status != "retired" for instance in view.instances.values()):
             return
-        if any(instance.status != "retired" for instance in self.view.instances.values()):
-            return
-        if tasks[PLANNING_TASK].status != "done":
-            reason = f"there is no plan: {tasks[PLANNING_TASK].reason}"
+        if view.tasks[PLANNING_TASK].status != "done":
+            reason = f"there is no plan: {view.tasks[PLANNING_TASK].reason}"
             yield Record((Draft("run.failed", {"reason": reason}),))
-        elif self.view.run.integration == self.view.run.base:
+        elif not self._is_sealed("build"):
+            return
+        elif view.run.integration == view.run.base:
             data = {"outcome": "partial", "landed": False, "reason": "no task changed anything"}
             yield Record((Draft("run.completed", data),))
+        elif "land" not in view.phases:
+            yield Record((Draft("phase.started", phase="land"),))
         else:
             yield from self._landing()
 
     def _landing(self) -> Iterator[Effect]:
         gate = self.view.latest_gate("landing")
-        if gate is None:
-            yield self._new_gate("landing", f"Land: {self.view.run.title}", None, 1)
+        if gate is None or gate.status == "aborted":
+            round_ = gate.round + 1 if gate else 1
+            yield self._new_gate("landing", f"Land: {self.view.run.title}", None, round_)
         elif gate.status == "evaluating":
             yield EvaluateGate(gate.id)
         elif gate.status == "passed":

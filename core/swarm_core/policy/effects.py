@@ -56,6 +56,21 @@ class MergeTask:
 
 
 @dataclass(frozen=True, slots=True)
+class SealPhase:
+    """Write a phase's receipt and close the phase with it."""
+
+    phase: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Bring the integration branch and the tasks back to what they were after event ``to_seq``."""
+
+    to_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class RetireInstance:
     """Keep what an instance's worktree holds, then remove it."""
 
@@ -76,5 +91,16 @@ class KeepUnlanded:
     reason: str
 
 
-Act = PrepareRun | StartInstance | RunAgent | EvaluateGate | MergeTask | RetireInstance | Land | KeepUnlanded
+Act = (
+    PrepareRun
+    | StartInstance
+    | RunAgent
+    | EvaluateGate
+    | MergeTask
+    | SealPhase
+    | RollBack
+    | RetireInstance
+    | Land
+    | KeepUnlanded
+)
 Effect = Record | Act

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .entities import CheckResult, Gate, Run, Stat
+from .entities import CheckResult, Gate, Phase, Run, Stat, Task
 from .errors import IllegalTransition
 from .events import Event
-from .machines import GATE, RUN
+from .machines import GATE, INCIDENT, PHASE, RUN, TASK
 from .state import AnyEvent, Sink, State, gate_of, on
 
 VERDICT_STATES = {"approve": "passed", "reject": "blocked"}
@@ -29,6 +29,7 @@ def _run_created(view: State, event: AnyEvent, out: Sink) -> None:
             created_at=out.ts,
             services=data.get("services", {}),
             options=data.get("options", {}),
+            spec_sha256=data.get("spec_sha256", ""),
         )
     )
     out.mark(data.get("command", ""))
@@ -47,6 +48,7 @@ def _run_started(view: State, event: AnyEvent, out: Sink) -> None:
             integration=data.get("integration", data.get("base", "")),
         )
     )
+    out.started()
 
 
 @on("run.completed", "run.failed", "run.aborted")
@@ -66,6 +68,126 @@ def _run_ended(view: State, event: AnyEvent, out: Sink) -> None:
     if event.kind != "run.completed":
         for gate in view.open_gates:
             out.gate(replace(gate, status="aborted"))
+
+
+@on("run.paused", "run.halted", "run.resumed")
+def _run_held(view: State, event: AnyEvent, out: Sink) -> None:
+    """Held by the operator or by a failure that nobody may work past; a resumed run waits where its gates wait."""
+    data = event.data
+    wanted = None
+    if event.kind == "run.resumed":
+        wanted = "awaiting_operator" if view.index.open_gates else "running"
+    status = RUN.step(view.run.status, event.kind, wanted, subject=view.run.id)
+    mode = {"run.paused": "pause", "run.halted": "halt", "run.resumed": ""}[event.kind]
+    pause = data.get("mode", mode) if mode else ""
+    out.run(replace(view.run, status=status, pause=pause, reason=data.get("reason", "")))
+    out.mark(data.get("command", ""))
+
+
+@on("service.paused", "service.resumed")
+def _service_held(view: State, event: AnyEvent, out: Sink) -> None:
+    service = str(event.data.get("service", ""))
+    if event.kind == "service.paused":
+        out.hold(service, event.data.get("reason", "") or "the operator holds this service")
+    elif service not in view.held_services:
+        raise IllegalTransition(f"service {service} is not paused")
+    else:
+        out.hold(service, "")
+    out.mark(event.data.get("command", ""))
+
+
+@on("spec.drift")
+def _drifted(view: State, event: AnyEvent, out: Sink) -> None:
+    """The configuration is not what the run began with any more (or is again: then nothing drifts)."""
+    path, now = str(event.data.get("path", "")), str(event.data.get("sha256", ""))
+    others = tuple(name for name in view.run.drift if name != path)
+    out.run(replace(view.run, drift=others if now == view.run.spec_sha256 else (*others, path)))
+
+
+@on("event.refused")
+def _event_refused(view: State, event: AnyEvent, out: Sink) -> None:
+    """Somebody wanted to write what does not fit the state: kept as evidence, applied never."""
+    out.mark(event.data.get("command", ""), refused=event.data.get("reason", "refused"))
+
+
+# -- phases
+
+
+@on("phase.started", "phase.work_done", "phase.skipped", "phase.reopened", "receipt.sealed", "receipt.mismatch")
+def _phase_moved(view: State, event: AnyEvent, out: Sink) -> None:
+    key = event.phase or ""
+    phase = view.phases.get(key) or Phase(key)
+    data = event.data
+    status = PHASE.step(phase.status, event.kind, subject=key)
+    if status == "sealed":
+        out.phase(
+            replace(
+                phase,
+                status=status,
+                receipt=data.get("path", ""),
+                receipt_sha256=data.get("sha256", ""),
+                sealed_at=out.ts,
+            )
+        )
+    elif event.kind == "phase.reopened":
+        out.phase(replace(phase, status=status, round=phase.round + 1, sealed_at=""))
+    else:
+        out.phase(replace(phase, status=status, started_at=phase.started_at or out.ts))
+
+
+# -- recovery
+
+
+@on("recovery.started", "recovery.completed", "recovery.failed")
+def _recovery(view: State, event: AnyEvent, out: Sink) -> None:
+    status = RUN.step(view.run.status, event.kind, subject=view.run.id)
+    target = int(event.data.get("to_seq", 0)) if event.kind == "recovery.started" else 0
+    pause = "" if event.kind == "recovery.completed" else view.run.pause
+    out.run(replace(view.run, status=status, rollback_to=target, pause=pause, reason=event.data.get("reason", "")))
+    if (incident := view.incidents.get(str(event.data.get("incident", "")))) is not None:
+        out.incident(replace(incident, status=INCIDENT.step(incident.status, event.kind, subject=incident.id)))
+    out.mark(event.data.get("command", ""))
+
+
+@on("rollback.done")
+def _rolled_back(view: State, event: AnyEvent, out: Sink) -> None:
+    """Tasks named here begin again or are dropped; what came after the point is history, not state."""
+    data = event.data
+    for name, change in data.get("tasks", {}).items():
+        task = view.tasks.get(name)
+        if task is None:
+            raise IllegalTransition(f"rollback: there is no task {name}")
+        out.task(_taken_back(task, str(change), out.ts))
+        out.unmerge(name)
+    for gate in view.gates.values():
+        if gate.status in ("open", "evaluating") or gate.place == "landing":
+            out.gate(replace(gate, status="aborted"))
+    for key in data.get("phases", ()):
+        phase = view.phases.get(key)
+        if phase is not None and phase.status != "active":
+            out.phase(replace(phase, status="active", round=phase.round + 1, sealed_at=""))
+    out.run(replace(view.run, integration=data.get("integration", view.run.integration)))
+
+
+def _taken_back(task: Task, change: str, ts: str) -> Task:
+    note = "The run was rolled back: this work is to be done again."
+    if change == "drop":
+        return replace(task, status="cancelled", reason="rolled back", ended_at=ts)
+    return replace(
+        task,
+        status=TASK.step(task.status, "task.reset", subject=task.id) if task.status != "pending" else "pending",
+        iteration=task.iteration + 1,
+        failures=0,
+        commit="",
+        base="",
+        stat=Stat(),
+        reason="rolled back",
+        notes=(*task.notes, note),
+        instance="",
+        ended_at="",
+        wait_s=0.0,
+        not_before="",
+    )
 
 
 @on("engine.started", "engine.released")
@@ -133,12 +255,22 @@ def _gate_decided(view: State, event: AnyEvent, out: Sink) -> None:
     wanted = VERDICT_STATES.get(verdict, "?") if event.kind == "gate.decided" else None
     status = GATE.step(gate.status, event.kind, wanted, subject=gate.id)
     if gate.status == "open":
-        waiting = len(view.open_gates) > 1
-        target = "awaiting_operator" if waiting else "running"
+        waiting = "awaiting_operator" if len(view.index.open_gates) > 1 else "running"
+        target = view.run.status if view.is_held else waiting
         out.run(replace(view.run, status=RUN.step(view.run.status, event.kind, target)))
     note, by = data.get("note", ""), data.get("by", "")
     out.gate(replace(gate, status=status, verdict=verdict, note=note, by=by, decided_seq=out.seq))
     out.mark(data.get("command", ""))
+
+
+@on("gate.aborted")
+def _gate_aborted(view: State, event: AnyEvent, out: Sink) -> None:
+    """What the gate was about is gone."""
+    gate = gate_of(view, event)
+    if gate.status == "open" and not view.is_held:
+        target = "awaiting_operator" if len(view.index.open_gates) > 1 else "running"
+        out.run(replace(view.run, status=target))
+    out.gate(replace(gate, status=GATE.step(gate.status, event.kind, subject=gate.id)))
 
 
 @on("decision.refused")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .entities import Instance, Merge, Stat, Task, Usage
+from .entities import PLANNING_TASK, Instance, Merge, Stat, Task, Usage
 from .errors import IllegalTransition
 from .machines import AGENT, MERGE, TASK
 from .state import AnyEvent, Sink, State, instance_of, merge_of, on, task_of
@@ -28,25 +28,116 @@ def _task_created(view: State, event: AnyEvent, out: Sink) -> None:
             dependencies=tuple(data.get("dependencies", ())),
             priority=data.get("priority", "medium"),
             order=int(data.get("order", 0)),
+            kind=data.get("kind", "plan" if event.task == PLANNING_TASK else "work"),
+            about=data.get("about", ""),
+            writes=tuple(data.get("writes", ())),
+            estimate_s=float(data.get("estimate_s", 0.0)),
         )
     )
+    if request := data.get("request", ""):
+        out.request(request, None)
 
 
-@on("task.ready", "task.released", "task.verified", "task.failed", "task.reassigned", "task.cancelled")
+@on("task.ready", "task.verified", "task.cancelled", "task.skipped", "task.blocked")
 def _task_moved(view: State, event: AnyEvent, out: Sink) -> None:
     task = task_of(view, event)
     status = TASK.step(task.status, event.kind, subject=task.id)
     note = event.data.get("note", "")
+    iteration = int(event.data.get("iteration", task.iteration))
     out.task(
         replace(
             task,
             status=status,
-            iteration=int(event.data.get("iteration", task.iteration)),
+            iteration=iteration,
+            failures=task.failures if iteration == task.iteration else 0,
             reason=event.data.get("reason", ""),
             notes=(*task.notes, note) if note else task.notes,
+            ready_at=out.ts if status == "ready" else task.ready_at,
             ended_at=out.ts if status in TASK.terminal else "",
         )
     )
+    out.mark(event.data.get("command", ""))
+
+
+@on("task.released")
+def _task_released(view: State, event: AnyEvent, out: Sink) -> None:
+    """Given back: after a failure that may pass by itself it rests, is counted, and is tried again."""
+    task = task_of(view, event)
+    _fence(task, event)
+    data = event.data
+    out.task(
+        replace(
+            task,
+            status=TASK.step(task.status, event.kind, subject=task.id),
+            failures=int(data.get("failures", task.failures)),
+            wait_s=float(data.get("wait_s", 0.0)),
+            not_before=data.get("not_before", ""),
+            reason=data.get("reason", ""),
+            failed_kind=data.get("kind", ""),
+            worker="",
+            ready_at=out.ts,
+        )
+    )
+
+
+@on("task.failed")
+def _task_failed(view: State, event: AnyEvent, out: Sink) -> None:
+    task = task_of(view, event)
+    _fence(task, event)
+    instance = task.instance
+    out.task(
+        replace(
+            task,
+            status=TASK.step(task.status, event.kind, subject=task.id),
+            reason=event.data.get("reason", ""),
+            failed_kind=event.data.get("kind", ""),
+            avoid=(*task.avoid, instance) if instance and instance not in task.avoid else task.avoid,
+            worker="",
+        )
+    )
+
+
+@on("task.reassigned")
+def _task_reassigned(view: State, event: AnyEvent, out: Sink) -> None:
+    """To another instance, perhaps of another service; its retries begin anew."""
+    task = task_of(view, event)
+    data = event.data
+    note = data.get("note", "")
+    out.task(
+        replace(
+            task,
+            status=TASK.step(task.status, event.kind, subject=task.id),
+            assigned_to=data.get("assigned_to", task.assigned_to),
+            failures=0,
+            wait_s=0.0,
+            not_before="",
+            mediations=task.mediations + (1 if data.get("by") == "architect" else 0),
+            reason=data.get("reason", ""),
+            notes=(*task.notes, note) if note else task.notes,
+            ready_at=out.ts,
+        )
+    )
+
+
+@on("task.paused", "task.resumed")
+def _task_held(view: State, event: AnyEvent, out: Sink) -> None:
+    task = task_of(view, event)
+    if task.status in TASK.terminal:
+        raise IllegalTransition(f"task {task.id} is {task.status}: {event.kind} does not apply")
+    if event.kind == "task.resumed" and not task.held:
+        raise IllegalTransition(f"task {task.id} is not paused")
+    reason = event.data.get("reason", "") or "the operator holds this task"
+    out.task(replace(task, held=reason if event.kind == "task.paused" else ""))
+    out.mark(event.data.get("command", ""))
+
+
+@on("tasks.requested")
+def _tasks_requested(view: State, event: AnyEvent, out: Sink) -> None:
+    """An agent asks for a change of the plan; the architect weighs it."""
+    key = str(event.data.get("request", ""))
+    if not key or key in view.requests:
+        raise IllegalTransition(f"request {key or '?'} cannot be made")
+    out.request(key, {**event.data, "task": event.task or "", "agent": event.agent or ""})
 
 
 @on("task.claimed")
@@ -60,14 +151,29 @@ def _task_claimed(view: State, event: AnyEvent, out: Sink) -> None:
             attempt=int(event.data.get("attempt", task.attempt + 1)),
             base=task.base or event.data.get("base", ""),
             started_at=task.started_at or out.ts,
+            worker=event.data.get("worker", ""),
+            not_before="",
+            wait_s=0.0,
             reason="",
         )
     )
+    out.mark(event.data.get("command", ""))
+
+
+def _fence(task: Task, event: AnyEvent) -> None:
+    """Refuse what an instance says about a task that was taken from it: its lease is over, somebody else works."""
+    said = event.data.get("attempt", task.attempt)
+    if (event.agent or task.instance) != task.instance or said != task.attempt:
+        raise IllegalTransition(
+            f"task {task.id} is attempt {task.attempt} by {task.instance}: "
+            f"{event.kind} of attempt {said} by {event.agent} comes too late"
+        )
 
 
 @on("task.submitted")
 def _task_submitted(view: State, event: AnyEvent, out: Sink) -> None:
     task = task_of(view, event)
+    _fence(task, event)
     data = event.data
     out.task(
         replace(
@@ -75,8 +181,11 @@ def _task_submitted(view: State, event: AnyEvent, out: Sink) -> None:
             status=TASK.step(task.status, event.kind, subject=task.id),
             commit=data.get("commit", ""),
             stat=Stat.of(data),
+            failures=0,
+            worker="",
         )
     )
+    out.mark(data.get("command", ""))
 
 
 @on("task.reopened")
@@ -88,7 +197,9 @@ def _task_reopened(view: State, event: AnyEvent, out: Sink) -> None:
             task,
             status=TASK.step(task.status, event.kind, subject=task.id),
             iteration=int(event.data.get("iteration", task.iteration + 1)),
+            failures=0,
             notes=(*task.notes, note) if note else task.notes,
+            ready_at=out.ts,
         )
     )
 
@@ -102,13 +213,9 @@ def _task_done(view: State, event: AnyEvent, out: Sink) -> None:
 
 @on("commit.created")
 def _committed(view: State, event: AnyEvent, out: Sink) -> None:
-    out.task(replace(task_of(view, event), commit=event.data.get("commit", "")))
-
-
-@on("artifact.written")
-def _artifact(view: State, event: AnyEvent, out: Sink) -> None:
-    if event.data.get("type") == "plan":
-        out.plan(tuple(event.data.get("tasks", ())))
+    task = task_of(view, event)
+    _fence(task, event)
+    out.task(replace(task, commit=event.data.get("commit", "")))
 
 
 @on("handoff.recorded")
@@ -142,6 +249,9 @@ def _agent_starting(view: State, event: AnyEvent, out: Sink) -> None:
     "agent.busy",
     "agent.idle",
     "agent.waiting",
+    "agent.stalled",
+    "agent.paused",
+    "agent.resumed",
     "agent.failed",
     "agent.restarted",
     "agent.retired",
@@ -217,7 +327,7 @@ def _merge_completed(view: State, event: AnyEvent, out: Sink) -> None:
     merge = merge_of(view, event)
     status = MERGE.step(merge.status, event.kind, subject=merge.task)
     merged_as = event.data.get("integration", "")
-    out.merge(replace(merge, status=status, merged_as=merged_as))
+    out.merge(replace(merge, status=status, merged_as=merged_as, merged_seq=out.seq))
     out.run(replace(view.run, integration=merged_as))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
 PRIORITIES = ("critical", "high", "medium", "low")
+PHASES = ("plan", "build", "land")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,11 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a goal on a repository."""
+    """One execution of a goal on a repository.
+
+    ``pause`` is how it is held: ``pause`` (agents stop at their next step), ``drain`` (agents finish, nothing begins),
+    ``halt`` and ``stop`` (at once). ``drift`` names configuration that changed since the run began.
+    """
 
     id: str = ""
     title: str = ""
@@ -70,11 +75,22 @@ class Run:
     ended_at: str = ""
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    spec_sha256: str = ""
+    drift: tuple[str, ...] = ()
+    pause: str = ""
+    rollback_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A unit of work for one service. ``iteration`` counts quality rounds, ``attempt`` claims."""
+    """A unit of work for one service.
+
+    ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
+    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
+    task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
+    and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
+    why the operator holds it, ``worker`` who outside the engine works on it.
+    """
 
     id: str
     title: str
@@ -85,9 +101,21 @@ class Task:
     dependencies: tuple[str, ...] = ()
     priority: str = "medium"
     order: int = 0
+    kind: str = "work"
+    about: str = ""
     instance: str = ""
     attempt: int = 0
     iteration: int = 1
+    failures: int = 0
+    mediations: int = 0
+    writes: tuple[str, ...] = ()
+    estimate_s: float = 0.0
+    wait_s: float = 0.0
+    not_before: str = ""
+    avoid: tuple[str, ...] = ()
+    held: str = ""
+    worker: str = ""
+    failed_kind: str = ""
     reason: str = ""
     notes: tuple[str, ...] = ()
     commit: str = ""
@@ -95,8 +123,13 @@ class Task:
     stat: Stat = Stat()
     usage: Usage = Usage()
     handoff: Mapping[str, str] = field(default_factory=dict)
+    ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""
+
+    @property
+    def is_planning(self) -> bool:
+        return self.kind == "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +200,74 @@ class Merge:
     status: str = "queued"
     order: int = 0
     merged_as: str = ""
+    merged_seq: int = 0
     paths: tuple[str, ...] = ()
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """An ordered section of a run, closed by a receipt. ``receipt`` is relative to the run's directory."""
+
+    key: str
+    status: str = "pending"
+    round: int = 1
+    receipt: str = ""
+    receipt_sha256: str = ""
+    started_at: str = ""
+    sealed_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A registered file. ``version`` counts its writes."""
+
+    path: str
+    type: str = ""
+    status: str = "declared"
+    version: int = 0
+    sha256: str = ""
+    written_by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One issue that somebody raised. ``resolution`` of a closed one: verified, accepted, rejected or backlog."""
+
+    id: str
+    title: str = ""
+    severity: str = "MEDIUM"
+    status: str = "open"
+    location: str = ""
+    owner: str = ""
+    raised_by: str = ""
+    resolution: str = ""
+    commit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that stopped a run. ``scope`` is how far it reaches: task, agent, phase or run."""
+
+    id: str
+    scope: str = "run"
+    severity: str = "CRITICAL"
+    trigger: str = ""
+    reason: str = ""
+    status: str = "open"
+    subject: str = ""
+    opened_at: str = ""
+    closed_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit and what was spent of it, in the dimension's unit (tokens, cost_usd, seconds, iterations)."""
+
+    id: str
+    scope: str = "run"
+    dimension: str = "tokens"
+    limit: float = 0.0
+    spent: float = 0.0
+    status: str = "ok"

@@ -1,7 +1,8 @@
 """A run's state as plain JSON and back, whatever fields it has.
 
-Everything a JSON document cannot hold by itself is an object with the key ``@``: an entity (``entities.Task``), a
-``tuple``, a ``set``, a ``frozenset``, or a ``dict`` whose keys are not all plain text.
+Everything a JSON document cannot hold by itself is an object with the key ``@``: an entity (``entities.Task``), another
+object of the vocabulary with its attributes (``index.Index``), a ``tuple``, a ``set``, a ``frozenset``, or a ``dict``
+whose keys are not all plain text.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import importlib
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from .view import RunView
 
+T = TypeVar("T")
 TAG = "@"
 _PACKAGE = __package__
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -29,13 +31,7 @@ def freeze(view: RunView) -> dict[str, Any]:
 
 def thaw(data: dict[str, Any]) -> RunView:
     """The state that was frozen. Raises KeyError, TypeError or ValueError if ``data`` is no frozen state."""
-    view = RunView()
-    names = vars(view).keys()
-    if names != data.keys():
-        raise ValueError(f"fields differ: {sorted(names ^ data.keys())}")
-    for name in names:
-        setattr(view, name, _thaw(data[name]))
-    return view
+    return _set(RunView(), {name: _thaw(value) for name, value in data.items()})
 
 
 def _freeze(value: Any) -> Any:
@@ -53,8 +49,10 @@ def _freeze(value: Any) -> Any:
     if kind in (set, frozenset):
         return {TAG: kind.__name__, "of": [_freeze(item) for item in sorted(value)]}
     if is_dataclass(kind):
-        frozen = {name: _freeze(getattr(value, name)) for name in _field_names(kind)}
-        return {TAG: _name(kind), **frozen}
+        tag = _name(kind)
+        return {TAG: tag, **{name: _freeze(getattr(value, name)) for name in _field_names(tag)}}
+    if kind.__module__.startswith(f"{_PACKAGE}.") and type(getattr(value, "__dict__", None)) is dict:
+        return {TAG: _name(kind), **{name: _freeze(item) for name, item in vars(value).items()}}
     raise TypeError(f"a state cannot hold a {kind.__name__}")
 
 
@@ -70,12 +68,23 @@ def _thaw(value: Any) -> Any:
         return {_thaw(key): _thaw(item) for key, item in value["of"]}
     if tag in _SEQUENCES:
         return _SEQUENCES[tag](_thaw(item) for item in value["of"])
-    return _class(tag)(**{name: _thaw(item) for name, item in value.items() if name != TAG})
+    kind, attributes = _class(tag), {name: _thaw(item) for name, item in value.items() if name != TAG}
+    return kind(**attributes) if is_dataclass(kind) else _set(kind(), attributes)
+
+
+def _set(target: T, attributes: dict[str, Any]) -> T:
+    """Give an object its attributes: all of them, and no others."""
+    names = vars(target).keys()
+    if names != attributes.keys():
+        raise ValueError(f"{type(target).__name__} has other attributes: {sorted(names ^ attributes.keys())}")
+    for name in names:
+        setattr(target, name, attributes[name])
+    return target
 
 
 @cache
-def _field_names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.init)
+def _field_names(tag: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(_class(tag)) if field.init)
 
 
 @cache
@@ -88,7 +97,7 @@ def _name(kind: type) -> str:
 
 @cache
 def _class(tag: str) -> type:
-    """The dataclass of the vocabulary with this name; nothing else can be named."""
+    """The class of the vocabulary with this name; nothing else can be named."""
     module, _, name = tag.partition(".")
     if not module.isidentifier():
         raise ValueError(f"{tag!r} is not an entity")
@@ -96,6 +105,6 @@ def _class(tag: str) -> type:
         kind = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name, None)
     except ImportError:
         kind = None
-    if not isinstance(kind, type) or not is_dataclass(kind) or kind.__module__ != f"{_PACKAGE}.{module}":
+    if not isinstance(kind, type) or kind.__module__ != f"{_PACKAGE}.{module}":
         raise ValueError(f"{tag!r} is not an entity")
     return kind

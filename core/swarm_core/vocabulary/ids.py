@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -39,3 +40,27 @@ def run_id(goal: str, stamp: str) -> str:
 def numbered(prefix: str, number: int) -> str:
     """``task_001``, ``gate_012``."""
     return f"{prefix}_{number:03d}"
+
+
+def trace_id(run: str) -> str:
+    """The 32 hex digits by which a run's spans are correlated: a function of its id, so that nothing is stored."""
+    return _digest("trace", run)[:32]
+
+
+def span_id(run: str, *parts: str | int) -> str:
+    """16 hex digits that name one stretch of a run; ``span_id(run)`` is the run itself.
+
+    Whoever knows the parts knows the id: the journal, the logs and a trace agree without telling each other.
+    """
+    return _digest("span", run, *map(str, parts))[:16]
+
+
+def attempt_span_id(run: str, task: str, attempt: int) -> str:
+    """The span of one claim of a task: what its log lines, its model calls and its trace have in common."""
+    return span_id(run, task, "attempt", attempt)
+
+
+def _digest(*parts: str) -> str:
+    """SHA-256 of the parts with their lengths, so that no two lists of parts are the same text."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -12,7 +12,21 @@ from .errors import UsageError
 KINDS: Mapping[str, frozenset[str]] = {
     "run.start": frozenset({"goal"}),
     "run.abort": frozenset(),
+    "run.pause": frozenset(),
+    "run.halt": frozenset(),
+    "run.resume": frozenset(),
+    "run.rollback": frozenset({"to"}),
+    "task.pause": frozenset({"task"}),
+    "task.resume": frozenset({"task"}),
+    "task.cancel": frozenset({"task"}),
+    "service.pause": frozenset({"service"}),
+    "service.resume": frozenset({"service"}),
+    "task.claim": frozenset({"service", "worker"}),
+    "task.heartbeat": frozenset({"task", "attempt"}),
+    "task.submit": frozenset({"task", "attempt", "what_i_did"}),
+    "task.fail": frozenset({"task", "attempt", "reason"}),
     "gate.decide": frozenset({"gate", "verdict", "evidence"}),
+    "engine.halt": frozenset(),
     "engine.stop": frozenset(),
 }
 VERDICTS = ("approve", "reject")
@@ -24,6 +38,7 @@ class InboxItem:
 
     ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on
     the screen. ``run.start`` carries ``goal`` and ``options`` (``script``, ``speed``, ``offline``, ``auto``).
+    ``run.pause`` may carry ``mode: drain``, ``run.halt`` ``mode: stop``; most may carry a ``note``.
     """
 
     id: str

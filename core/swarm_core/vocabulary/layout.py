@@ -111,6 +111,9 @@ class RunLayout:
     def plan(self) -> Path:
         return self.dir / "plan.json"
 
+    def receipt(self, phase: str) -> Path:
+        return self.dir / phase / f"{phase}_receipt.json"
+
     @property
     def logs(self) -> Path:
         return self.repo.logs / self.run

@@ -45,6 +45,20 @@ class Machine:
         )
 
 
+GATE_EVENTS = ("gate.opened", "gate.decided", "gate.invalidated")
+TASK_STATES = (
+    "pending",
+    "ready",
+    "running",
+    "verifying",
+    "merging",
+    "blocked",
+    "done",
+    "failed",
+    "cancelled",
+    "skipped",
+)
+
 RUN = Machine(
     "run",
     "created",
@@ -59,11 +73,42 @@ RUN = Machine(
         ("awaiting_operator", "awaiting_operator", "gate.decided"),
         ("awaiting_operator", "running", "gate.invalidated"),
         ("awaiting_operator", "awaiting_operator", "gate.invalidated"),
+        ("running", "paused", "run.paused"),
+        ("awaiting_operator", "paused", "run.paused"),
+        ("paused", "running", "run.resumed"),
+        ("paused", "awaiting_operator", "run.resumed"),
+        ("running", "halted", "run.halted"),
+        ("awaiting_operator", "halted", "run.halted"),
+        ("paused", "paused", "run.paused"),
+        ("paused", "halted", "run.halted"),
+        ("halted", "halted", "run.halted"),
+        ("halted", "running", "run.resumed"),
+        ("halted", "awaiting_operator", "run.resumed"),
+        ("halted", "recovering", "recovery.started"),
+        ("recovering", "running", "recovery.completed"),
+        ("recovering", "halted", "recovery.failed"),
+        *((held, held, event) for held in ("paused", "halted", "recovering") for event in GATE_EVENTS),
         ("running", "completed", "run.completed"),
-        ("running", "failed", "run.failed"),
-        ("awaiting_operator", "failed", "run.failed"),
-        ("running", "aborted", "run.aborted"),
-        ("awaiting_operator", "aborted", "run.aborted"),
+        *((source, "failed", "run.failed") for source in ("running", "awaiting_operator", "paused", "halted")),
+        *(
+            (source, "aborted", "run.aborted")
+            for source in ("running", "awaiting_operator", "paused", "halted", "recovering")
+        ),
+    ),
+)
+
+PHASE = Machine(
+    "phase",
+    "pending",
+    frozenset({"sealed", "skipped"}),
+    (
+        ("pending", "active", "phase.started"),
+        ("pending", "skipped", "phase.skipped"),
+        ("active", "gating", "phase.work_done"),
+        ("gating", "active", "phase.reopened"),
+        ("gating", "sealed", "receipt.sealed"),
+        ("gating", "active", "receipt.mismatch"),
+        ("sealed", "active", "phase.reopened"),
     ),
 )
 
@@ -73,8 +118,10 @@ TASK = Machine(
     frozenset({"done", "cancelled", "skipped"}),
     (
         ("pending", "ready", "task.ready"),
+        ("pending", "blocked", "task.blocked"),
         ("ready", "running", "task.claimed"),
         ("running", "ready", "task.released"),
+        ("running", "blocked", "task.blocked"),
         ("running", "verifying", "task.submitted"),
         ("verifying", "ready", "task.reopened"),
         ("verifying", "merging", "task.verified"),
@@ -82,15 +129,15 @@ TASK = Machine(
         ("merging", "done", "task.done"),
         ("merging", "blocked", "merge.conflicted"),
         ("blocked", "ready", "task.ready"),
-        ("running", "failed", "task.failed"),
-        ("verifying", "failed", "task.failed"),
-        ("merging", "failed", "task.failed"),
+        *((source, "failed", "task.failed") for source in ("running", "verifying", "merging", "blocked")),
         ("failed", "ready", "task.reassigned"),
-        ("pending", "cancelled", "task.cancelled"),
-        ("ready", "cancelled", "task.cancelled"),
-        ("running", "cancelled", "task.cancelled"),
-        ("blocked", "cancelled", "task.cancelled"),
-        ("failed", "cancelled", "task.cancelled"),
+        ("failed", "skipped", "task.skipped"),
+        ("pending", "skipped", "task.skipped"),
+        *(
+            (source, "cancelled", "task.cancelled")
+            for source in ("pending", "ready", "running", "verifying", "blocked", "failed")
+        ),
+        *((source, "pending", "task.reset") for source in TASK_STATES if source != "pending"),
     ),
 )
 
@@ -107,14 +154,21 @@ AGENT = Machine(
         ("waiting", "waiting", "agent.waiting"),
         ("waiting", "busy", "agent.busy"),
         ("waiting", "idle", "agent.idle"),
-        ("busy", "failed", "agent.failed"),
-        ("waiting", "failed", "agent.failed"),
+        ("busy", "stalled", "agent.stalled"),
+        ("waiting", "stalled", "agent.stalled"),
+        ("stalled", "busy", "agent.busy"),
+        ("stalled", "idle", "agent.idle"),
+        ("busy", "paused", "agent.paused"),
+        ("idle", "paused", "agent.paused"),
+        ("waiting", "paused", "agent.paused"),
+        ("paused", "idle", "agent.idle"),
+        ("paused", "busy", "agent.resumed"),
+        *((source, "failed", "agent.failed") for source in ("idle", "busy", "waiting", "stalled", "paused")),
         ("failed", "starting", "agent.restarted"),
-        ("failed", "retired", "agent.retired"),
-        ("idle", "retired", "agent.retired"),
-        ("busy", "retired", "agent.retired"),
-        ("waiting", "retired", "agent.retired"),
-        ("starting", "retired", "agent.retired"),
+        *(
+            (source, "retired", "agent.retired")
+            for source in ("starting", "idle", "busy", "waiting", "stalled", "paused", "failed")
+        ),
     ),
 )
 
@@ -129,6 +183,7 @@ GATE = Machine(
         ("open", "aborted", "gate.decided"),
         ("open", "evaluating", "gate.invalidated"),
         ("passed", "evaluating", "gate.invalidated"),
+        *((source, "aborted", "gate.aborted") for source in ("evaluating", "open", "passed", "blocked")),
     ),
 )
 
@@ -146,4 +201,72 @@ MERGE = Machine(
     ),
 )
 
-MACHINES = {machine.name: machine for machine in (RUN, TASK, AGENT, GATE, MERGE)}
+ARTIFACT = Machine(
+    "artifact",
+    "declared",
+    frozenset({"superseded"}),
+    (
+        ("declared", "draft", "artifact.written"),
+        ("draft", "draft", "artifact.written"),
+        ("draft", "valid", "artifact.validated"),
+        ("draft", "invalid", "artifact.rejected"),
+        ("invalid", "draft", "artifact.written"),
+        ("valid", "draft", "artifact.written"),
+        ("valid", "sealed", "artifact.sealed"),
+        ("valid", "stale", "artifact.stale"),
+        ("sealed", "stale", "artifact.stale"),
+        ("stale", "valid", "artifact.validated"),
+        ("stale", "draft", "artifact.written"),
+        ("sealed", "superseded", "artifact.superseded"),
+        ("stale", "superseded", "artifact.superseded"),
+    ),
+)
+
+FINDING = Machine(
+    "finding",
+    "open",
+    frozenset({"closed"}),
+    (
+        ("open", "fixing", "finding.fix_started"),
+        ("fixing", "fixed", "finding.fixed"),
+        ("fixed", "closed", "finding.closed"),
+        ("fixed", "open", "finding.reopened"),
+        ("fixing", "unresolved", "finding.unresolved"),
+        ("unresolved", "fixing", "finding.fix_started"),
+        ("unresolved", "closed", "finding.closed"),
+        ("open", "closed", "finding.closed"),
+    ),
+)
+
+INCIDENT = Machine(
+    "incident",
+    "open",
+    frozenset({"closed"}),
+    (
+        ("open", "contained", "incident.contained"),
+        ("contained", "recovering", "recovery.started"),
+        ("recovering", "resolved", "recovery.completed"),
+        ("recovering", "escalated", "recovery.failed"),
+        ("open", "escalated", "incident.escalated"),
+        ("contained", "escalated", "incident.escalated"),
+        ("escalated", "recovering", "recovery.started"),
+        *((source, "closed", "incident.closed") for source in ("contained", "escalated", "resolved")),
+    ),
+)
+
+BUDGET = Machine(
+    "budget",
+    "ok",
+    frozenset(),
+    (
+        ("ok", "warning", "budget.warning"),
+        ("warning", "exhausted", "budget.exhausted"),
+        ("ok", "exhausted", "budget.exhausted"),
+        ("warning", "ok", "budget.raised"),
+        ("exhausted", "ok", "budget.raised"),
+    ),
+)
+
+MACHINES = {
+    machine.name: machine for machine in (RUN, PHASE, TASK, AGENT, GATE, MERGE, ARTIFACT, FINDING, INCIDENT, BUDGET)
+}

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from .entities import ARCHITECT
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
-ADAPTERS = ("anthropic", "scripted")
+ADAPTERS = ("anthropic", "scripted", "external")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A role. ``directories`` are repository-relative, ``/`` being the whole repository; ``timeout_s`` limits one
-    attempt at one task.
+    """A role. ``directories`` are repository-relative, ``/`` being the whole repository.
+
+    ``timeout_s`` limits one attempt at one task, ``heartbeat_s`` how long an agent may show no sign of life,
+    ``lease_s`` the same for a worker outside the engine, ``retries`` the attempts after transient failures.
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
@@ -35,11 +37,19 @@ class ServiceSpec:
     adapter: str = "anthropic"
     replicas: int = 1
     timeout_s: float = 3600.0
+    heartbeat_s: float = 900.0
+    lease_s: float = 60.0
+    retries: int = 3
     max_turns: int = 100
 
     @property
     def is_architect(self) -> bool:
         return self.key == ARCHITECT
+
+    @property
+    def is_external(self) -> bool:
+        """Whether workers outside the engine claim its tasks."""
+        return self.adapter == "external"
 
     @property
     def writes(self) -> bool:

@@ -9,27 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .entities import Gate, Instance, Merge, Run, Task, Usage
+from .entities import Artifact, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
+from .index import Index
 from .machines import RUN
 
 AnyEvent = Draft | Event
 
 
 class State:
-    """The entities by id. They are frozen and replaced one by one."""
+    """The entities by id. They are frozen and replaced one by one; ``index`` follows from them."""
 
     def __init__(self) -> None:
+        self.index = Index()
         self.run = Run()
+        self.phases: dict[str, Phase] = {}
         self.tasks: dict[str, Task] = {}
         self.instances: dict[str, Instance] = {}
         self.gates: dict[str, Gate] = {}
         self.merges: dict[str, Merge] = {}
-        self.plan: tuple[Mapping[str, Any], ...] = ()
+        self.artifacts: dict[str, Artifact] = {}
+        self.findings: dict[str, Finding] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.budgets: dict[str, Budget] = {}
+        self.held_services: dict[str, str] = {}
+        self.requests: dict[str, Mapping[str, Any]] = {}
+        self.plans: dict[str, Mapping[str, Any]] = {}
         self.usage = Usage()
         self.denials = 0
         self.engine_pid = 0
+        self.started_seq = 0
         self.last_seq = 0
         self.last_ts = ""
         self.commands: set[str] = set()
@@ -41,7 +51,20 @@ class State:
 
     @property
     def open_gates(self) -> list[Gate]:
-        return [gate for gate in self.gates.values() if gate.status == "open"]
+        return [self.gates[gate] for gate in self.index.open_gates]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the operator or a failure holds the whole run."""
+        return self.run.status in ("paused", "halted", "recovering")
+
+    def why_held(self, task: Task) -> str:
+        """Why nobody works on a task although it could be worked on; empty when nothing is in the way."""
+        if self.is_held:
+            return f"the run is {self.run.status}"
+        if task.held:
+            return task.held
+        return self.held_services.get(task.assigned_to, "")
 
 
 class Sink:
@@ -51,15 +74,24 @@ class Sink:
     seq = 0
 
     def run(self, run: Run) -> None: ...
+    def phase(self, phase: Phase) -> None: ...
     def task(self, task: Task) -> None: ...
     def instance(self, instance: Instance) -> None: ...
     def gate(self, gate: Gate) -> None: ...
     def merge(self, merge: Merge) -> None: ...
+    def unmerge(self, task: str) -> None: ...
+    def artifact(self, artifact: Artifact) -> None: ...
+    def finding(self, finding: Finding) -> None: ...
+    def incident(self, incident: Incident) -> None: ...
+    def budget(self, budget: Budget) -> None: ...
+    def hold(self, service: str, reason: str) -> None: ...
+    def request(self, key: str, request: Mapping[str, Any] | None) -> None: ...
     def usage(self, usage: Usage) -> None: ...
     def mark(self, command: str, refused: str = "") -> None: ...
     def denial(self) -> None: ...
     def pid(self, pid: int) -> None: ...
-    def plan(self, tasks: tuple[Mapping[str, Any], ...]) -> None: ...
+    def started(self) -> None: ...
+    def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
 
 
 class Writer(Sink):
@@ -71,17 +103,49 @@ class Writer(Sink):
     def run(self, run: Run) -> None:
         self.view.run = run
 
+    def phase(self, phase: Phase) -> None:
+        self.view.phases[phase.key] = phase
+
     def task(self, task: Task) -> None:
+        self.view.index.task(self.view.tasks.get(task.id), task)
         self.view.tasks[task.id] = task
 
     def instance(self, instance: Instance) -> None:
         self.view.instances[instance.id] = instance
 
     def gate(self, gate: Gate) -> None:
+        self.view.index.gate(gate)
         self.view.gates[gate.id] = gate
 
     def merge(self, merge: Merge) -> None:
         self.view.merges[merge.task] = merge
+
+    def unmerge(self, task: str) -> None:
+        self.view.merges.pop(task, None)
+
+    def artifact(self, artifact: Artifact) -> None:
+        self.view.artifacts[artifact.path] = artifact
+
+    def finding(self, finding: Finding) -> None:
+        self.view.findings[finding.id] = finding
+
+    def incident(self, incident: Incident) -> None:
+        self.view.incidents[incident.id] = incident
+
+    def budget(self, budget: Budget) -> None:
+        self.view.budgets[budget.id] = budget
+
+    def hold(self, service: str, reason: str) -> None:
+        if reason:
+            self.view.held_services[service] = reason
+        else:
+            self.view.held_services.pop(service, None)
+
+    def request(self, key: str, request: Mapping[str, Any] | None) -> None:
+        if request is None:
+            self.view.requests.pop(key, None)
+        else:
+            self.view.requests[key] = request
 
     def usage(self, usage: Usage) -> None:
         self.view.usage = self.view.usage + usage
@@ -98,8 +162,11 @@ class Writer(Sink):
     def pid(self, pid: int) -> None:
         self.view.engine_pid = pid
 
-    def plan(self, tasks: tuple[Mapping[str, Any], ...]) -> None:
-        self.view.plan = tasks
+    def started(self) -> None:
+        self.view.started_seq = self.seq
+
+    def plan(self, task: str, plan: Mapping[str, Any]) -> None:
+        self.view.plans[task] = plan
 
 
 Change = Callable[[State, AnyEvent, Sink], None]

@@ -2,7 +2,7 @@
 
 ``RunView.apply`` costs the same for the first and the millionth event. An event that does not fit raises
 IllegalTransition and leaves the view as it was; the engine asks ``check`` before it writes. What each kind of event
-changes stands in ``changes_run`` and ``changes_work``.
+changes stands in ``changes_run``, ``changes_work`` and ``changes_evidence``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Self
 
-from . import changes_run, changes_work
+from . import changes_evidence, changes_run, changes_work
 from .entities import Gate
 from .events import Event
 from .state import CHANGES, AnyEvent, Sink, State, Writer
 
-__all__ = ["RunView", "changes_run", "changes_work"]
+__all__ = ["RunView", "changes_evidence", "changes_run", "changes_work"]
 
 
 class RunView(State):
@@ -31,13 +31,10 @@ class RunView(State):
 
     # -- questions
 
-    def gates_of(self, place: str, task: str = "") -> list[Gate]:
-        """Gates of a place and task, oldest first."""
-        return [g for g in self.gates.values() if g.place == place and g.task == task]
-
     def latest_gate(self, place: str, task: str = "") -> Gate | None:
-        gates = self.gates_of(place, task)
-        return gates[-1] if gates else None
+        """The youngest gate of a place and task."""
+        gate = self.index.latest_gate.get((place, task))
+        return self.gates[gate] if gate is not None else None
 
     # -- the fold
 

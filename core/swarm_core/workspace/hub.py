@@ -13,6 +13,7 @@ from swarm_core.vocabulary.layout import RunLayout
 from . import files, merging
 from .desk import INTEGRATION, Desk
 from .facts import Change, Commit, Diff, MergeTry, Tampering, Tree
+from .message import compose
 from .tree import AgentTree
 
 MAX_PATCH_BYTES = 2 << 20
@@ -184,6 +185,19 @@ class Hub:
         async with self._line:
             oid = await self.desk.commit_oid(task_commit)
             return await merging.merge(self.desk, oid, message=message, trailers=trailers, expected=expected)
+
+    async def take_back(self, to: str, *, message: str, trailers: Mapping[str, str]) -> str:
+        """Give the integration line the tree it had at commit ``to``, by one more commit. Returns its tip.
+
+        A line that already has that tree stays as it is, so that the call can be repeated after a crash.
+        """
+        async with self._line:
+            now, tree = await self.integration(), await self.desk.tree_oid(await self.desk.commit_oid(to))
+            if await self.desk.tree_oid(now) == tree:
+                return now
+            oid = await self.desk.commit(tree, [now], compose(message, trailers))
+            await self.desk.move_ref(INTEGRATION, oid, now, "rollback")
+            return oid
 
     async def start_conflict(self, instance: str, onto: str) -> list[str]:
         """Merge ``onto`` into the instance's tip and put the outcome, zdiff3 markers included, into its tree.

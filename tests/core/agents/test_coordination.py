@@ -46,9 +46,13 @@ async def test_a_plan_keeps_order_dependencies_and_priority() -> None:
         ([planned("a", title=" ")], "needs a key and a title"),
         ([planned("a", title="x" * 200)], "longer than"),
         ([planned("a", title=7)], "title must be a text"),
-        ([planned("a", dependencies="b")], "list of keys"),
+        ([planned("a", dependencies="b")], "dependencies must be a list"),
         ([planned("a", deps=[])], "unknown field deps"),
-        ([planned(str(number)) for number in range(101)], "too many"),
+        ([planned(str(number)) for number in range(10_001)], "10001 tasks are too many; the limit is 10000"),
+        ([planned("a", writes=["../up"])], "not a path inside the repository"),
+        ([planned("a", writes="src")], "writes must be a list"),
+        ([planned("a", estimate_minutes=-1)], "estimate_minutes must be a number"),
+        ([planned("a", estimate_minutes=True)], "estimate_minutes must be a number"),
     ],
 )
 async def test_what_is_wrong_with_a_plan_is_named(tasks: Any, complaint: str) -> None:

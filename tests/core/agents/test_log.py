@@ -27,6 +27,19 @@ def test_streamed_pieces_become_whole_lines(tmp_path: Path) -> None:
     assert json.loads(log.path.read_text().splitlines()[0])["ts"] == "2026-11-21T03:04:05.000Z"
 
 
+def test_every_line_says_how_grave_it_is_and_what_it_is_about(tmp_path: Path) -> None:
+    about = {"run": "r", "task": "task_001", "span": "0123456789abcdef", "instance": "", "x": "\x1b[2J"}
+    log = AgentLog(tmp_path / "a.log", SteppingClock(), about)
+    for kind in ("think", "say", "denied", "error"):
+        log.write(kind, "text")
+    bodies = [json.loads(line) for line in log.path.read_text().splitlines()]
+
+    assert [body["level"] for body in bodies] == ["DEBUG", "INFO", "WARN", "ERROR"]
+    keys = {"ts", "level", "run", "task", "span", "x", "kind", "text"}
+    assert all(body.keys() == keys and body["span"] == about["span"] for body in bodies)
+    assert "\x1b" not in bodies[0]["x"]
+
+
 def test_a_line_without_end_is_written_in_parts_and_nothing_is_lost(tmp_path: Path) -> None:
     log = AgentLog(tmp_path / "a.log", SteppingClock())
     words = " ".join(f"word{number}" for number in range(400))

@@ -119,17 +119,115 @@ def test_a_conflict_is_reported_at_a_gate_and_never_forced() -> None:
 def test_giving_up_a_task_cancels_what_depends_on_it() -> None:
     story = Story(spec("a", "b")).planned(planned(1, "a"), planned(2, "b", 1), planned(3, "b"))
     story.started("a-1", "a").started("b-1", "b")
-    story.happens("task.failed", "task_001", "a-1", reason="401").opened_and("reject", "no key today")
+    story.happens("task.failed", "task_001", "a-1", reason="400").mediated().opened_and("reject", "not today")
 
     assert story.view.tasks["task_001"].status == story.view.tasks["task_002"].status == "cancelled"
     assert story.view.tasks["task_003"].status == "running"
 
 
-def test_a_failed_task_tries_again_when_the_operator_says_so() -> None:
-    story = Story(spec("a")).planned(planned(1, "a")).started("a-1", "a")
-    story.happens("task.failed", "task_001", "a-1", reason="401").opened_and("approve")
+def test_a_failed_instance_is_replaced_and_the_architect_says_who_goes_on() -> None:
+    story = Story(spec("a", "b")).planned(planned(1, "a")).started("a-1", "a")
+    story.happens("task.failed", "task_001", "a-1", reason="it gave up")
+    story << RetireInstance("a-1")
+    story.mediated(reassign=[{"task": "task_001", "assigned_to": "b", "note": "b knows this"}])
 
-    story << RunAgent("task_001", "a-1", 1, 2)
+    assert story.view.tasks["task_001"].notes == ("b knows this",)
+    assert story.view.open_gates == []
+    story << StartInstance("b-1")
+    story.started("b-1", "b") << RunAgent("task_001", "b-1", 1, 2)
+
+
+def test_the_same_service_goes_on_with_another_instance() -> None:
+    story = Story(spec("a")).planned(planned(1, "a")).started("a-1", "a")
+    story.happens("task.failed", "task_001", "a-1", reason="it gave up")
+    story.mediated(reassign=[{"task": "task_001", "assigned_to": "a"}])
+
+    story << StartInstance("a-2")
+    story.started("a-2", "a") << RunAgent("task_001", "a-2", 1, 2)
+
+
+def test_the_operator_is_asked_when_the_architect_has_no_answer() -> None:
+    story = Story(spec("a")).planned(planned(1, "a")).started("a-1", "a")
+    story.happens("task.failed", "task_001", "a-1", reason="it gave up").mediated()
+
+    assert [gate.place for gate in story.view.gates.values()][-1] == "escalation"
+    story.opened_and("approve", "try harder") << StartInstance("a-2")
+
+
+def test_the_operator_is_asked_when_the_next_instance_fails_too() -> None:
+    story = Story(spec("a")).planned(planned(1, "a")).started("a-1", "a")
+    story.happens("task.failed", "task_001", "a-1", reason="it gave up")
+    story.mediated(reassign=[{"task": "task_001", "assigned_to": "a"}])
+    story.started("a-2", "a").happens("task.failed", "task_001", "a-2", reason="again")
+
+    assert [gate.place for gate in story.view.gates.values()][-1] == "escalation"
+
+
+def test_new_work_the_architect_wants_needs_the_operator() -> None:
+    story = Story(spec("a", "b")).planned(planned(1, "a")).started("a-1", "a")
+    story.happens("tasks.requested", "task_001", "a-1", request="r1", reason="somebody has to write the docs")
+    story.mediated(tasks=[{**planned(3, "b"), "title": "docs"}])
+    assert "task_003" not in story.view.tasks
+    story.opened_and("approve")
+
+    assert story.view.tasks["task_003"].status == "ready"
+    assert story.view.requests == {}
+
+
+def test_a_pause_stops_beginnings_and_a_drain_lets_agents_finish() -> None:
+    story = Story(spec("a", max_parallel=1)).planned(planned(1, "a"), planned(2, "a")).started("a-1", "a")
+    story.happens("run.paused", mode="drain") << RunAgent("task_001", "a-1", 1, 1)
+    story.submits("task_001").opened_and("approve") << MergeTask("task_001", "c1")
+    story.merged("task_001")
+    assert story.acts == []
+    story.happens("run.resumed") << RunAgent("task_002", "a-1", 1, 1)
+    story.happens("run.paused") << RunAgent("task_002", "a-1", 1, 1)  # it waits at its next step
+    story.submits("task_002", "c2")
+    assert story.acts == []
+    story.happens("run.halted", mode="stop")
+    assert story.acts == []
+    story.happens("run.resumed") << EvaluateGate("gate_003")
+
+
+def test_an_emergency_stop_takes_the_agents_away() -> None:
+    story = Story(spec("a")).planned(planned(1, "a")).started("a-1", "a")
+    story.happens("run.halted", mode="stop")
+
+    assert story.acts == []
+    story.happens("run.resumed") << RunAgent("task_001", "a-1", 1, 1)
+
+
+def test_several_failures_at_once_stop_the_run_and_once_only() -> None:
+    names = ("a", "b", "c")
+    story = Story(spec(*names)).planned(*(planned(n, name) for n, name in enumerate(names, 1)))
+    for name in names:
+        story.started(f"{name}-1", name)
+    for number, name in enumerate(names, 1):
+        story.happens("task.failed", f"task_{number:03d}", f"{name}-1", reason="400")
+
+    assert story.view.run.status == "halted"
+    assert [incident.status for incident in story.view.incidents.values()] == ["contained"]
+    story.happens("run.resumed")
+    assert story.view.run.status != "halted"
+    assert [incident.status for incident in story.view.incidents.values()] == ["closed"]
+
+
+def test_a_held_task_and_a_held_service_are_not_begun() -> None:
+    story = Story(spec("a", "b")).planned(planned(1, "a"), planned(2, "b"))
+    story.happens("task.paused", "task_001").happens("service.paused", service="b")
+    story.started("a-1", "a").started("b-1", "b")
+    assert not any(isinstance(act, RunAgent) for act in story.acts)
+    story.happens("task.resumed", "task_001") << RunAgent("task_001", "a-1", 1, 1)
+    story.happens("service.resumed", service="b") << RunAgent("task_002", "b-1", 1, 1)
+
+
+def test_two_tasks_never_hold_the_same_path() -> None:
+    tasks = [planned(1, "a", writes=["src/api"]), planned(2, "b", writes=["src/api/users.py"]), planned(3, "c")]
+    story = Story(spec("a", "b", "c")).planned(*tasks)
+    assert StartInstance("b-1") not in story.acts
+    story.started("a-1", "a").submits("task_001").opened_and("approve") << MergeTask("task_001", "c1")
+    assert StartInstance("b-1") not in story.acts
+    story.merged("task_001") << StartInstance("b-1")
 
 
 def finished(verdict: str) -> Story:
@@ -180,6 +278,9 @@ def test_every_random_course_of_a_run_comes_to_an_end(seed: int) -> None:
         if story.view.is_over and not story.acts:
             break
         open_gates = story.view.open_gates
+        if story.view.is_held:
+            story.happens("run.resumed")
+            continue
         if open_gates and (not story.acts or chance.random() < 0.3):
             verdict = "approve" if chance.random() < 0.7 else "reject"
             story.happens("gate.decided", gate=chance.choice(open_gates).id, verdict=verdict, note="n")
@@ -197,8 +298,17 @@ def test_every_random_course_of_a_run_comes_to_an_end(seed: int) -> None:
 def perform(story: Story, chance: random.Random, step: int) -> None:
     act = chance.choice(story.acts)
     match act:
+        case StartInstance(instance) if instance in story.view.instances:
+            story.happens("agent.ready", agent=instance)
         case StartInstance(instance):
             story.started(instance, instance.rpartition("-")[0])
+        case RunAgent(task, instance) if story.view.tasks[task].is_planning:
+            about = story.view.tasks[task].about
+            change = [{"task": about, "assigned_to": chance.choice(story.spec.workers)}] if about else []
+            story.happens(
+                "artifact.written", task, instance, type="plan", reassign=change if chance.random() < 0.7 else []
+            )
+            story.submits(task, "", files=0)
         case RunAgent(task, instance) if chance.random() < 0.15:
             story.happens("task.failed", task, instance, reason="model")
         case RunAgent(task):

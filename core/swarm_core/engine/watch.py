@@ -1,0 +1,95 @@
+"""Time in one run: pauses after failures, waiting in the queue, signs of life. All by the monotonic clock.
+
+Nothing here is state: a restart begins every lease anew and derives what is left of a pause from the journal, so a
+wall clock that was set forwards or back can shorten a pause, and never lengthen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from swarm_core.policy.outlook import Outlook
+from swarm_core.policy.ranking import ranks
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.entities import Task
+from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.spec import SwarmSpec
+from swarm_core.vocabulary.view import RunView
+
+BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "task.reassigned"})
+
+
+class Watch:
+    """Follows one run's events. ``beat`` is a sign of life of whoever works on a task."""
+
+    def __init__(self, view: RunView, spec: SwarmSpec, clock: Clock) -> None:
+        self.view, self.spec, self.clock = view, spec, clock
+        self._rests: dict[str, float] = {}
+        self._ready_since: dict[str, float] = {}
+        self._beats: dict[str, float] = {}
+        self._ranks: Mapping[str, float] = {}
+        self._ranked_at = (-1, -1)
+        now_s = clock.monotonic_s()
+        for name in view.index.in_status("ready"):
+            self._ready_since[name] = now_s
+            if (left_s := self._left_s(view.tasks[name])) > 0:
+                self._rests[name] = now_s + left_s
+
+    def observe(self, event: Event) -> None:
+        """Take an event that was just applied to the view."""
+        if event.task is None:
+            return
+        now_s = self.clock.monotonic_s()
+        if event.kind in BEGINS_WAITING:
+            self._ready_since[event.task] = now_s
+            self._rests.pop(event.task, None)
+            if wait_s := float(event.data.get("wait_s", 0.0)):
+                self._rests[event.task] = now_s + wait_s
+        elif event.kind == "task.claimed":
+            self._ready_since.pop(event.task, None)
+            self._beats[event.task] = now_s
+
+    def beat(self, task: str) -> None:
+        self._beats[task] = self.clock.monotonic_s()
+
+    def outlook(self, slots: int) -> Outlook:
+        now_s = self.clock.monotonic_s()
+        self._rests = {name: until for name, until in self._rests.items() if until > now_s}
+        waited = {name: now_s - since for name, since in self._ready_since.items()} if self.view.index.ready_of else {}
+        return Outlook(frozenset(self._rests), slots, self._current_ranks(), waited)
+
+    def lost(self) -> Iterator[Task]:
+        """Running tasks whose worker has shown no sign of life for too long."""
+        now_s = self.clock.monotonic_s()
+        for task, limit_s in self._limits():
+            if now_s - self._beats.setdefault(task.id, now_s) >= limit_s:
+                yield task
+
+    def next_wake_s(self) -> float | None:
+        """Seconds until the passing of time alone changes something; None if it never does."""
+        now_s = self.clock.monotonic_s()
+        ends = list(self._rests.values())
+        ends += [self._beats.setdefault(task.id, now_s) + limit_s for task, limit_s in self._limits()]
+        return max(0.0, min(ends) - now_s) if ends else None
+
+    def _limits(self) -> Iterator[tuple[Task, float]]:
+        for name in self.view.index.in_status("running"):
+            task = self.view.tasks[name]
+            service = self.spec.services.get(task.assigned_to)
+            if service is not None and not self.view.why_held(task):
+                yield task, service.lease_s if service.is_external else service.heartbeat_s
+
+    def _left_s(self, task: Task) -> float:
+        if not task.not_before:
+            return 0.0
+        left = datetime.fromisoformat(task.not_before) - datetime.fromisoformat(self.clock.now())
+        return min(left.total_seconds(), task.wait_s)
+
+    def _current_ranks(self) -> Mapping[str, float]:
+        """Made anew when tasks were added, or a fiftieth of them has ended: so they cost little per event."""
+        count, done = len(self.view.tasks), self.view.index.done
+        known_count, known_done = self._ranked_at
+        if count != known_count or done - known_done > count // 50:
+            self._ranks, self._ranked_at = ranks(self.view), (count, done)
+        return self._ranks

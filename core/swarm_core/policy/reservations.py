@@ -1,0 +1,51 @@
+"""Path reservations: two tasks under way never hold the same path.
+
+A task holds the paths it declared from its claim until its change is merged. A pattern is held from its first
+wildcard upwards: ``src/*/api.py`` holds ``src``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarm_core.vocabulary.entities import Task
+from swarm_core.vocabulary.view import RunView
+
+HOLDING = ("running", "verifying", "merging", "blocked", "failed")
+_WILD = frozenset("*?[")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two declared paths can name the same file."""
+    first, second = _fixed(one), _fixed(other)
+    shorter = min(len(first), len(second))
+    return first[:shorter] == second[:shorter]
+
+
+class Reservations:
+    """Who holds what in one state of a run."""
+
+    def __init__(self, view: RunView) -> None:
+        tasks = (view.tasks[name] for name in view.index.in_status(*HOLDING))
+        self._held = [(path, task.id) for task in tasks for path in task.writes]
+
+    def holder(self, task: Task) -> tuple[str, str] | None:
+        """A path that another task holds and this one needs, and who holds it."""
+        for path in task.writes:
+            for held, owner in self._held:
+                if owner != task.id and overlap(path, held):
+                    return held, owner
+        return None
+
+    def take(self, task: Task) -> None:
+        self._held += [(path, task.id) for path in task.writes]
+
+
+def _fixed(path: str) -> tuple[str, ...]:
+    parts: Iterable[str] = (part for part in path.split("/") if part not in ("", "."))
+    out = []
+    for part in parts:
+        if not _WILD.isdisjoint(part):
+            break
+        out.append(part)
+    return tuple(out)

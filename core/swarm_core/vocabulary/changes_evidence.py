@@ -1,0 +1,147 @@
+"""How events change artifacts, findings, incidents and budgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .entities import Artifact, Budget, Finding, Incident
+from .errors import IllegalTransition
+from .machines import ARTIFACT, BUDGET, FINDING, INCIDENT
+from .state import AnyEvent, Sink, State, on
+
+# What the plan of a planning task holds: new tasks, tasks given to somebody else, tasks that are dropped.
+PLAN_PARTS = ("tasks", "reassign", "cancel")
+
+# -- artifacts
+
+
+@on(
+    "artifact.written",
+    "artifact.validated",
+    "artifact.rejected",
+    "artifact.stale",
+    "artifact.sealed",
+    "artifact.superseded",
+)
+def _artifact_moved(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    path = str(data.get("path", "") or data.get("type", ""))
+    is_write = event.kind == "artifact.written"
+    artifact = view.artifacts.get(path) or (Artifact(path) if is_write else None)
+    if artifact is None or not path:
+        raise IllegalTransition(f"{event.kind}: there is no artifact {path or '?'}")
+    out.artifact(
+        replace(
+            artifact,
+            status=ARTIFACT.step(artifact.status, event.kind, subject=path),
+            type=data.get("type", artifact.type),
+            version=artifact.version + is_write,
+            sha256=data.get("sha256", "" if is_write else artifact.sha256),
+            written_by=(event.task or "") if is_write else artifact.written_by,
+            reason=data.get("reason", ""),
+        )
+    )
+    if is_write and data.get("type") == "plan":
+        out.plan(event.task or "", {key: data.get(key, []) for key in PLAN_PARTS})
+
+
+# -- findings
+
+
+@on("finding.opened")
+def _finding_opened(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    name = str(data.get("finding", ""))
+    if not name or name in view.findings:
+        raise IllegalTransition(f"finding {name or '?'} cannot be opened")
+    out.finding(
+        Finding(
+            id=name,
+            title=data.get("title", ""),
+            severity=data.get("severity", "MEDIUM"),
+            location=data.get("location", ""),
+            owner=data.get("owner", ""),
+            raised_by=event.actor,
+        )
+    )
+
+
+@on("finding.fix_started", "finding.fixed", "finding.reopened", "finding.unresolved", "finding.closed")
+def _finding_moved(view: State, event: AnyEvent, out: Sink) -> None:
+    """Who fixes does not verify: only the one who raised it, a check or the operator closes a finding."""
+    data = event.data
+    finding = view.findings.get(str(data.get("finding", "")))
+    if finding is None:
+        raise IllegalTransition(f"{event.kind}: there is no finding {data.get('finding')}")
+    status = FINDING.step(finding.status, event.kind, subject=finding.id)
+    if status == "closed" and data.get("resolution") == "verified" and event.actor == finding.owner:
+        raise IllegalTransition(f"finding {finding.id}: {finding.owner} fixed it and cannot verify it")
+    out.finding(
+        replace(
+            finding,
+            status=status,
+            owner=data.get("owner", finding.owner),
+            resolution=data.get("resolution", finding.resolution),
+            commit=data.get("commit", finding.commit),
+        )
+    )
+
+
+# -- incidents
+
+
+@on("incident.opened")
+def _incident_opened(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    name = str(data.get("incident", ""))
+    if not name or name in view.incidents:
+        raise IllegalTransition(f"incident {name or '?'} cannot be opened")
+    out.incident(
+        Incident(
+            id=name,
+            scope=data.get("scope", "run"),
+            severity=data.get("severity", "CRITICAL"),
+            trigger=data.get("trigger", ""),
+            reason=data.get("reason", ""),
+            subject=data.get("subject", ""),
+            opened_at=out.ts,
+        )
+    )
+
+
+@on("incident.contained", "incident.escalated", "incident.closed")
+def _incident_moved(view: State, event: AnyEvent, out: Sink) -> None:
+    incident = view.incidents.get(str(event.data.get("incident", "")))
+    if incident is None:
+        raise IllegalTransition(f"{event.kind}: there is no incident {event.data.get('incident')}")
+    status = INCIDENT.step(incident.status, event.kind, subject=incident.id)
+    out.incident(replace(incident, status=status, closed_at=out.ts if status == "closed" else ""))
+
+
+# -- budgets
+
+
+@on("budget.set")
+def _budget_set(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    name = str(data.get("budget", ""))
+    if not name or name in view.budgets:
+        raise IllegalTransition(f"budget {name or '?'} cannot be set")
+    scope, dimension, limit = data.get("scope", "run"), data.get("dimension", "tokens"), float(data.get("limit", 0.0))
+    out.budget(Budget(name, scope, dimension, limit))
+
+
+@on("budget.warning", "budget.exhausted", "budget.raised")
+def _budget_moved(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    budget = view.budgets.get(str(data.get("budget", "")))
+    if budget is None:
+        raise IllegalTransition(f"{event.kind}: there is no budget {data.get('budget')}")
+    out.budget(
+        replace(
+            budget,
+            status=BUDGET.step(budget.status, event.kind, subject=budget.id),
+            spent=float(data.get("spent", budget.spent)),
+            limit=float(data.get("limit", budget.limit)),
+        )
+    )

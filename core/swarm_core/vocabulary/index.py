@@ -1,0 +1,121 @@
+"""Which tasks and gates are where: kept beside the entities, so that a look at a run costs what is open, not what was.
+
+Everything here follows from the entities and can be built from them at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .entities import Gate, Task
+
+DEAD = ("cancelled", "skipped")
+
+
+class Index:
+    """Sets keep the order of arrival (they are dictionaries without values)."""
+
+    def __init__(self) -> None:
+        self.by_status: dict[str, dict[str, None]] = {}
+        self.dependents: dict[str, list[str]] = {}
+        self.open_dependencies: dict[str, int] = {}
+        self.dead_dependencies: dict[str, int] = {}
+        self.ready_of: dict[str, dict[str, None]] = {}
+        self.unended_of: dict[str, int] = {}
+        self.unblocked: dict[str, None] = {}
+        self.doomed: dict[str, None] = {}
+        self.latest_gate: dict[tuple[str, str], str] = {}
+        self.open_gates: dict[str, None] = {}
+        self.plans_about: dict[str, list[str]] = {}
+        self.done = 0
+        self._statuses: dict[str, str] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Index) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task], gates: Iterable[Gate]) -> Index:
+        """The index of entities in the order of their creation."""
+        index = cls()
+        for task in tasks:
+            index.task(None, task)
+        for gate in gates:
+            index.gate(gate)
+        return index
+
+    def in_status(self, *statuses: str) -> list[str]:
+        """Ids of the tasks in these states."""
+        return [task for status in statuses for task in self.by_status.get(status, ())]
+
+    def count(self, *statuses: str) -> int:
+        return sum(len(self.by_status.get(status, ())) for status in statuses)
+
+    @property
+    def unended(self) -> int:
+        """How many tasks are not done, cancelled or skipped."""
+        return sum(self.unended_of.values())
+
+    def task(self, before: Task | None, after: Task) -> None:
+        """Take a new task, or a task's new state."""
+        if before is None:
+            self._add(after)
+        elif before.status == after.status and before.assigned_to == after.assigned_to:
+            return
+        else:
+            self._leave(before)
+        self._enter(after, before.status if before else "")
+
+    def gate(self, gate: Gate) -> None:
+        latest = self.latest_gate.get((gate.place, gate.task), "")
+        if (len(latest), latest) < (len(gate.id), gate.id):
+            self.latest_gate[gate.place, gate.task] = gate.id
+        if gate.status == "open":
+            self.open_gates[gate.id] = None
+        else:
+            self.open_gates.pop(gate.id, None)
+
+    def _add(self, task: Task) -> None:
+        states = [self._statuses.get(name, "") for name in task.dependencies]
+        for name in task.dependencies:
+            self.dependents.setdefault(name, []).append(task.id)
+        if task.about:
+            self.plans_about.setdefault(task.about, []).append(task.id)
+        self.open_dependencies[task.id] = sum(state != "done" for state in states)
+        self.dead_dependencies[task.id] = sum(state in DEAD for state in states)
+
+    def _leave(self, task: Task) -> None:
+        self.by_status[task.status].pop(task.id, None)
+        if task.status == "ready":
+            self.ready_of[task.assigned_to].pop(task.id, None)
+        if task.status != "done" and task.status not in DEAD:
+            self.unended_of[task.assigned_to] -= 1
+
+    def _enter(self, task: Task, was: str) -> None:
+        self.by_status.setdefault(task.status, {})[task.id] = None
+        self._statuses[task.id] = task.status
+        if task.status == "ready":
+            self.ready_of.setdefault(task.assigned_to, {})[task.id] = None
+        if task.status != "done" and task.status not in DEAD:
+            self.unended_of[task.assigned_to] = self.unended_of.get(task.assigned_to, 0) + 1
+        is_done, was_done = task.status == "done", was == "done"
+        is_dead, was_dead = task.status in DEAD, was in DEAD
+        self.done += is_done - was_done
+        if is_done != was_done or is_dead != was_dead:
+            for name in self.dependents.get(task.id, ()):
+                self.open_dependencies[name] += was_done - is_done
+                self.dead_dependencies[name] += is_dead - was_dead
+                self._place(name)
+        self._place(task.id)
+
+    def _place(self, task: str) -> None:
+        is_pending = self._statuses.get(task) == "pending"
+        for members, belongs in (
+            (self.unblocked, is_pending and not self.open_dependencies[task]),
+            (self.doomed, is_pending and self.dead_dependencies[task] > 0),
+        ):
+            if belongs:
+                members[task] = None
+            else:
+                members.pop(task, None)
