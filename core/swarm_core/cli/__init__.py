@@ -27,6 +27,8 @@ COMMANDS = (
     "reject",
     "abort",
     "log",
+    "events",
+    "replay",
     "logs",
     "trace",
     "metrics",

@@ -35,7 +35,7 @@ def thaw(data: dict[str, Any]) -> RunView:
 
 
 def _freeze(value: Any) -> Any:
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _PLAIN:
         return value
     if kind is dict:
@@ -48,12 +48,10 @@ def _freeze(value: Any) -> Any:
         return {TAG: "tuple", "of": [_freeze(item) for item in value]}
     if kind in (set, frozenset):
         return {TAG: kind.__name__, "of": [_freeze(item) for item in sorted(value)]}
+    tag = _name(kind)
     if is_dataclass(kind):
-        tag = _name(kind)
         return {TAG: tag, **{name: _freeze(getattr(value, name)) for name in _field_names(tag)}}
-    if kind.__module__.startswith(f"{_PACKAGE}.") and type(getattr(value, "__dict__", None)) is dict:
-        return {TAG: _name(kind), **{name: _freeze(item) for name, item in vars(value).items()}}
-    raise TypeError(f"a state cannot hold a {kind.__name__}")
+    return {TAG: tag, **{name: _freeze(item) for name, item in vars(value).items()}}
 
 
 def _thaw(value: Any) -> Any:
@@ -91,7 +89,7 @@ def _field_names(tag: str) -> tuple[str, ...]:
 def _name(kind: type) -> str:
     package, _, module = kind.__module__.rpartition(".")
     if package != _PACKAGE:
-        raise TypeError(f"a state cannot hold a {kind.__module__}.{kind.__name__}: it is not of the vocabulary")
+        raise TypeError(f"a state cannot hold a {kind.__name__}: it is not of the vocabulary")
     return f"{module}.{kind.__name__}"
 
 

@@ -99,7 +99,7 @@ def test_every_attribute_has_a_type_that_is_tried() -> None:
     assert attributes(State).keys() == vars(RunView()).keys()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(objects(RunView, State))
 def test_what_was_frozen_thaws_to_the_same(view: RunView) -> None:
     document = json.loads(json.dumps(freeze(view)))
