@@ -35,7 +35,11 @@ COMMANDS = (
     "worktree",
     "demo",
     "doctor",
+    "simulate",
     "stop",
+    "backup",
+    "restore",
+    "archive",
 )
 INTERRUPTED_EXIT = 130
 

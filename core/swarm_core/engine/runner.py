@@ -7,14 +7,12 @@ view never holds what the disk does not.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Protocol
 
 from swarm_core.journal.journal import Journal
-from swarm_core.journal.projections import projections, write
 from swarm_core.policy import Act, Record, decide
 from swarm_core.policy.effects import RunAgent
 from swarm_core.policy.failures import after_failure
@@ -26,12 +24,15 @@ from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
 
 from .diagnostics import LOGGER
+from .measures import Measures
+from .papers import Papers, PapersOnDisk
 from .recorder import Recorder
 from .watch import Watch
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
 PROJECTION_EVERY_S = 0.25
+PROJECTION_REST = 20.0  # writing them takes at most a twentieth of the time, however large a run is
 # What changes how many agents of a run work, or want to: the other runs look again.
 STAFFING = frozenset(
     {
@@ -73,8 +74,10 @@ class Runner:
         say: Callable[[str], None] = lambda message: None,
         *,
         random: Random | None = None,
+        papers: Papers | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
+        self.papers = papers or PapersOnDisk(layout, Measures(journal.path, journal.last_seq, journal.events))
         self.view = journal.view
         self.watch = Watch(self.view, spec, clock)
         self.random = random or Random()
@@ -86,6 +89,8 @@ class Runner:
         self.tries: Counter[Act] = Counter()
         self.changed = asyncio.Event()
         self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
+        self._outdated = asyncio.Event()
+        self._outdated.set()
         self._fatal: BaseException | None = None
         self._moved = asyncio.Event()
 
@@ -103,8 +108,11 @@ class Runner:
     def _applied(self, events: Sequence[Event]) -> None:
         for event in events:
             self.watch.observe(event)
+        self.papers.take(events)
+        self._outdated.set()
         if any(event.kind in STAFFING for event in events):
             self.on_staffed()
+        self._outdated.set()
         self.wake()
 
     def _stop_for_good(self, error: BaseException) -> None:
@@ -272,9 +280,9 @@ class Runner:
 
     async def leave(self) -> None:
         """Record that no engine works on the run any more, and bring the projections up to that."""
-        await self.record(Draft("engine.released", {"pid": os.getpid()}))
+        await self.record(Draft("engine.released", {"pid": self.view.engine_pid}))
         await self._write_projections()
-        await self.journal.snapshot(self.view)
+        await self._snapshot()
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""
@@ -289,18 +297,24 @@ class Runner:
 
     async def _project(self) -> None:
         """Keep ``tasks.json`` and ``state.json`` at most a quarter of a second behind the journal."""
-        written = -1
         while True:
-            if self.view.last_seq != written:
-                written = self.view.last_seq
-                await self._write_projections()
-            if self.journal.wants_snapshot and not await self.journal.snapshot(self.view):
-                LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})
-            await self.clock.sleep(PROJECTION_EVERY_S)
+            await self._outdated.wait()
+            self._outdated.clear()
+            started_s = self.clock.monotonic_s()
+            await self._write_projections()
+            if self.journal.wants_snapshot:
+                await self._snapshot()
+            took_s = self.clock.monotonic_s() - started_s
+            await self.clock.sleep(max(PROJECTION_EVERY_S, PROJECTION_REST * took_s))
 
     async def _write_projections(self) -> None:
-        documents = projections(self.view, self.layout.repo)
         try:
-            await asyncio.to_thread(write, documents)
+            await self.papers.project(self.view)
         except OSError as error:
             LOGGER.warning("projections are behind: %s", error, extra={"run": self.layout.run})
+
+    async def _snapshot(self) -> None:
+        if await self.journal.snapshot(self.view):
+            await self.papers.snapshot()
+        else:
+            LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import swarm_core
@@ -18,6 +19,7 @@ from swarm_core.journal.journal import Journal
 from swarm_core.journal.opening import last_events
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
+from swarm_core.telemetry import live
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import JournalError, JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
@@ -31,6 +33,7 @@ from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
 from .models import ModelPool
+from .papers import PapersOnDisk
 from .requests import handle
 from .runner import Runner
 from .sharing import Sharing
@@ -51,6 +54,7 @@ class Supervisor:
         self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self.sharing = Sharing()
         self.drift = Drift(layout.config)
+        self.tracing: list[subprocess.Popen[bytes]] = []
         self.stopping = asyncio.Event()
         self.idle_since = clock.monotonic_s()
         self.born = ulid()
@@ -84,6 +88,7 @@ class Supervisor:
         while not self.stopping.is_set() and self._fatal is None:
             if inbox.done():
                 inbox.result()
+            self.tracing = [process for process in self.tracing if process.poll() is None]
             await self.drift.look([runner for runner, _ in self.runs.values()])
             if self.runs:
                 self.idle_since = self.clock.monotonic_s()
@@ -160,9 +165,13 @@ class Supervisor:
         runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal))
         data = {"pid": os.getpid(), "version": swarm_core.__version__}
         await runner.record(Draft("engine.started", data))
+        name = runner.layout.run
+        if isinstance(runner.papers, PapersOnDisk):
+            runner.papers.is_shown = lambda: name >= max(self.runs, default="")
+        if (tracing := live.start(runner.layout)) is not None:
+            self.tracing.append(tracing)
         self.sharing.join(runner)
-        task = asyncio.create_task(self._carry_out(runner), name=runner.layout.run)
-        self.runs[runner.layout.run] = (runner, task)
+        self.runs[name] = (runner, asyncio.create_task(self._carry_out(runner), name=name))
         self.drift.forget()
 
     async def _carry_out(self, runner: Runner) -> None:

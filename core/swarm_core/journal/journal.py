@@ -11,7 +11,6 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +33,13 @@ MARKS = 4_096  # places of appends that the fold may still be behind
 
 @dataclass(frozen=True, slots=True)
 class _Waiter:
-    """Who appends, and where the answer goes."""
+    """Who appends, and where the answer goes: a future of the event loop that asked."""
 
     drafts: Sequence[Draft]
-    done: Future[list[Event]] | asyncio.Future[list[Event]]
+    done: asyncio.Future[list[Event]]
 
-    def is_waiting(self) -> bool:
-        """Whether the answer is still wanted; after that it cannot be given back."""
-        if isinstance(self.done, Future):
-            return self.done.set_running_or_notify_cancel()
-        return not self.done.cancelled()
+
+_Answer = tuple[_Waiter, "list[Event] | BaseException"]
 
 
 class Journal:
@@ -116,17 +112,15 @@ class Journal:
         """
         if self._is_closed:
             raise JournalError(f"{self.path} is closed")
-        if self._inline is not None:
-            loop = asyncio.get_running_loop()
-            waiter = _Waiter(drafts, loop.create_future())
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(drafts, loop.create_future())
+        if self._inline is None:
+            self._queue.put(waiter)
+        else:
             self._inline.append(waiter)
             if len(self._inline) == 1:
                 loop.call_soon(self._write_queued)
-            assert isinstance(waiter.done, asyncio.Future)
-            return await waiter.done
-        done: Future[list[Event]] = Future()
-        self._queue.put(_Waiter(drafts, done))
-        return await asyncio.wrap_future(done)
+        return await waiter.done
 
     async def close(self) -> None:
         """Write what is queued, then close. Idempotent."""
@@ -182,40 +176,46 @@ class Journal:
             while not self._queue.empty():
                 batch.append(self._queue.get())
             is_open = None not in batch
-            self._commit([waiter for waiter in batch if waiter is not None])
+            waiters = [waiter for waiter in batch if waiter is not None]
+            if waiters:  # one call wakes the event loop for all of them
+                loop, answers = waiters[0].done.get_loop(), self._commit(waiters)
+                with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+                    loop.call_soon_threadsafe(_tell, answers)
 
     def _write_queued(self) -> None:
         assert self._inline is not None
         waiters = list(self._inline)
         self._inline.clear()
         if waiters:
-            self._commit(waiters)
+            _tell(self._commit(waiters))
 
-    def _commit(self, waiters: Sequence[_Waiter]) -> None:
-        waiters = [waiter for waiter in waiters if waiter.is_waiting()]
+    def _commit(self, waiters: Sequence[_Waiter]) -> list[_Answer]:
+        """Write what still is wanted; what each of them is to be told."""
+        waiters = [waiter for waiter in waiters if not waiter.done.cancelled()]
         if not waiters:
-            return
+            return []
+        refused: list[_Answer] = []
         try:
             if self._poison is not None:
                 raise JournalPoisoned(f"{self.path} is closed: {self._poison}") from self._poison
             self._make_room()
-            data, results = self._encode(waiters)
+            data, results = self._encode(waiters, refused)
             self._put(data)
         except BaseException as error:  # noqa: BLE001 -- whatever failed, everybody who waits must hear of it
             if not isinstance(error, JournalError):
                 self._poison = error
                 error = JournalPoisoned(f"{self.path}: {type(error).__name__}: {error}")
                 error.__cause__ = self._poison
-            for waiter in waiters:
-                if not waiter.done.done():
-                    waiter.done.set_exception(error)
-            return
-        for waiter, events, place in results:
+            told = {id(waiter) for waiter, _ in refused}
+            return refused + [(waiter, error) for waiter in waiters if id(waiter) not in told]
+        for _, _, place in results:
             self._place = place
             self._marks.append(place)
-            waiter.done.set_result(events)
+        return refused + [(waiter, events) for waiter, events, _ in results]
 
-    def _encode(self, waiters: Sequence[_Waiter]) -> tuple[bytes, list[tuple[_Waiter, list[Event], Place]]]:
+    def _encode(
+        self, waiters: Sequence[_Waiter], refused: list[_Answer]
+    ) -> tuple[bytes, list[tuple[_Waiter, list[Event], Place]]]:
         """The lines of a batch, and for each waiter its events, as whoever reads them will see them, and its place.
 
         Who brings what cannot be written hears of it alone.
@@ -232,7 +232,7 @@ class Journal:
                     added += line + b"\n"
                     events.append(parse(line).event)
             except Exception as error:  # noqa: BLE001 -- given to whom it concerns
-                waiter.done.set_exception(error)
+                refused.append((waiter, error))
                 continue
             if events:
                 lines += added
@@ -326,6 +326,17 @@ def verify(path: Path, disk: Disk | None = None) -> int:
     Raises JournalCorrupt with file, line and byte, or JournalError if there is no journal.
     """
     return sum(1 for _ in read_all(path, disk))
+
+
+def _tell(answers: Sequence[_Answer]) -> None:
+    """In the event loop: wake those who still wait."""
+    for waiter, answer in answers:
+        if waiter.done.done():
+            continue
+        if isinstance(answer, BaseException):
+            waiter.done.set_exception(answer)
+        else:
+            waiter.done.set_result(answer)
 
 
 def _event(draft: Draft, seq: int, ts: str, run: str) -> Event:

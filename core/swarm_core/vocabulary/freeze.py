@@ -1,8 +1,7 @@
 """A run's state as plain JSON and back, whatever fields it has.
 
-Everything a JSON document cannot hold by itself is an object with the key ``@``: an entity (``entities.Task``), another
-object of the vocabulary with its attributes (``index.Index``), a ``tuple``, a ``set``, a ``frozenset``, or a ``dict``
-whose keys are not all plain text.
+Everything a JSON document cannot hold by itself is an object with the key ``@``: an entity (``entities.Task``), a
+``tuple``, a ``set``, a ``frozenset``, or a ``dict`` whose keys are not all plain text.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ from __future__ import annotations
 import importlib
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
+from .index import Index
 from .view import RunView
 
-T = TypeVar("T")
 TAG = "@"
+INDEX = "index"  # follows from the rest
 _PACKAGE = __package__
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _SEQUENCES: dict[str, type] = {"tuple": tuple, "set": set, "frozenset": frozenset}
@@ -26,16 +26,23 @@ def freeze(view: RunView) -> dict[str, Any]:
 
     Raises TypeError for a value that is neither an entity nor one of Python's plain types.
     """
-    return {name: _freeze(value) for name, value in vars(view).items()}
+    return {name: _freeze(value) for name, value in vars(view).items() if name != INDEX}
 
 
 def thaw(data: dict[str, Any]) -> RunView:
     """The state that was frozen. Raises KeyError, TypeError or ValueError if ``data`` is no frozen state."""
-    return _set(RunView(), {name: _thaw(value) for name, value in data.items()})
+    view = RunView()
+    names = vars(view).keys() - {INDEX}
+    if names != data.keys():
+        raise ValueError(f"fields differ: {sorted(names ^ data.keys())}")
+    for name in names:
+        setattr(view, name, _thaw(data[name]))
+    view.index = Index.of(view.tasks.values(), view.gates.values())
+    return view
 
 
 def _freeze(value: Any) -> Any:
-    kind: Any = type(value)
+    kind = type(value)
     if kind in _PLAIN:
         return value
     if kind is dict:
@@ -48,10 +55,10 @@ def _freeze(value: Any) -> Any:
         return {TAG: "tuple", "of": [_freeze(item) for item in value]}
     if kind in (set, frozenset):
         return {TAG: kind.__name__, "of": [_freeze(item) for item in sorted(value)]}
-    tag = _name(kind)
     if is_dataclass(kind):
-        return {TAG: tag, **{name: _freeze(getattr(value, name)) for name in _field_names(tag)}}
-    return {TAG: tag, **{name: _freeze(item) for name, item in vars(value).items()}}
+        frozen = {name: _freeze(getattr(value, name)) for name in _field_names(kind)}
+        return {TAG: _name(kind), **frozen}
+    raise TypeError(f"a state cannot hold a {kind.__name__}")
 
 
 def _thaw(value: Any) -> Any:
@@ -66,36 +73,25 @@ def _thaw(value: Any) -> Any:
         return {_thaw(key): _thaw(item) for key, item in value["of"]}
     if tag in _SEQUENCES:
         return _SEQUENCES[tag](_thaw(item) for item in value["of"])
-    kind, attributes = _class(tag), {name: _thaw(item) for name, item in value.items() if name != TAG}
-    return kind(**attributes) if is_dataclass(kind) else _set(kind(), attributes)
-
-
-def _set(target: T, attributes: dict[str, Any]) -> T:
-    """Give an object its attributes: all of them, and no others."""
-    names = vars(target).keys()
-    if names != attributes.keys():
-        raise ValueError(f"{type(target).__name__} has other attributes: {sorted(names ^ attributes.keys())}")
-    for name in names:
-        setattr(target, name, attributes[name])
-    return target
+    return _class(tag)(**{name: _thaw(item) for name, item in value.items() if name != TAG})
 
 
 @cache
-def _field_names(tag: str) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(_class(tag)) if field.init)
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.init)
 
 
 @cache
 def _name(kind: type) -> str:
     package, _, module = kind.__module__.rpartition(".")
     if package != _PACKAGE:
-        raise TypeError(f"a state cannot hold a {kind.__name__}: it is not of the vocabulary")
+        raise TypeError(f"a state cannot hold a {kind.__module__}.{kind.__name__}: it is not of the vocabulary")
     return f"{module}.{kind.__name__}"
 
 
 @cache
 def _class(tag: str) -> type:
-    """The class of the vocabulary with this name; nothing else can be named."""
+    """The dataclass of the vocabulary with this name; nothing else can be named."""
     module, _, name = tag.partition(".")
     if not module.isidentifier():
         raise ValueError(f"{tag!r} is not an entity")
@@ -103,6 +99,6 @@ def _class(tag: str) -> type:
         kind = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name, None)
     except ImportError:
         kind = None
-    if not isinstance(kind, type) or kind.__module__ != f"{_PACKAGE}.{module}":
+    if not isinstance(kind, type) or not is_dataclass(kind) or kind.__module__ != f"{_PACKAGE}.{module}":
         raise ValueError(f"{tag!r} is not an entity")
     return kind
