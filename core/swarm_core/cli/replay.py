@@ -15,6 +15,8 @@ from swarm_core.vocabulary.view import RunView
 
 from .common import Parsers, add_run_argument, chosen_run, here
 
+RUN_META = "run_meta.json"
+
 
 def add(parsers: Parsers) -> None:
     parser = parsers.add_parser("replay", help="show a run as of any event, or check that all files agree with it")
@@ -53,10 +55,13 @@ def view_at(client: SwarmClient, run: str, seq: int) -> RunView:
 
 def check(client: SwarmClient, run: str, *, as_json: bool) -> int:
     """Print what was looked at; 1 if anything is not what the journal says."""
+    from swarm_core.recovery.index import run_meta
+
     view, findings = check_journal(client.layout.run(run).journal)
-    # The projections are of one run, the latest, and a living engine is up to a quarter of a second ahead of them.
-    if view is not None and run == client.latest() and not client.engine().is_alive:
-        for path, document in projections(view, client.layout).items():
+    # A living engine is up to a quarter of a second ahead of what it derives; some of that is of the latest run alone.
+    if view is not None and not client.engine().is_alive:
+        derived = projections(view, client.layout) if run == client.latest() else {}
+        for path, document in {**derived, client.layout.run(run).dir / RUN_META: run_meta(view)}.items():
             findings += check_document(path, document)
     is_well = all(finding.is_good for finding in findings)
     if as_json:

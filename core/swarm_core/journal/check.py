@@ -47,7 +47,8 @@ def check_journal(path: Path, disk: Disk | None = None) -> tuple[RunView | None,
     except JournalError as error:
         return None, [Finding(False, str(error)), *about]
     segments = len(closed(path, disk)) + 1
-    findings = [Finding(True, f"{view.last_seq} events in {segments} segments, chain intact"), *about]
+    counted = f"{view.last_seq} events in {segments} segment{'s' if segments > 1 else ''}"
+    findings = [Finding(True, f"{counted}, chain intact"), *about]
     if believed is not None:
         findings += _held_against(path, disk, believed, then, view.last_seq)
     return view, findings

@@ -115,6 +115,12 @@ def test_a_projection_that_differs_is_named_with_the_place(run: RunLayout, capsy
     assert checked(capsys, 0) == []
 
 
+def test_a_run_described_otherwise_than_it_is_is_named(run: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
+    (run.dir / "run_meta.json").write_text('{"goal": "another goal"}')
+
+    assert f'{run.dir / "run_meta.json"}: goal is "another goal", the fold says "a goal"' in checked(capsys, 1)
+
+
 def test_a_snapshot_that_is_damaged_is_named(run: RunLayout, capsys: pytest.CaptureFixture[str]) -> None:
     file = run.dir / "snapshot.json"
     file.write_bytes(file.read_bytes().replace(b"task 2", b"task 3", 1))
