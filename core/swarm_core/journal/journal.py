@@ -23,7 +23,7 @@ from swarm_core.vocabulary.freeze import freeze
 from swarm_core.vocabulary.view import RunView
 
 from .disk import NO_SPACE, Disk, RealDisk, write_all
-from .lines import Place, digest, encode, parse
+from .lines import Place, as_read, digest, encode
 from .recovery import Recovered, recover
 from .segments import SEGMENT_BYTES, closed_path, directory, read_all
 from .snapshot import is_due, store
@@ -227,10 +227,11 @@ class Journal:
             try:
                 for draft in waiter.drafts:
                     seq += 1
-                    line = encode(_event(draft, seq, ts, self.run), prev, self._epoch, batch)[:-1]
-                    prev = digest(line)
-                    added += line + b"\n"
-                    events.append(parse(line).event)
+                    event = _event(draft, seq, ts, self.run)
+                    line = encode(event, prev, self._epoch, batch)
+                    prev = digest(line[:-1])
+                    added += line
+                    events.append(event)
             except Exception as error:  # noqa: BLE001 -- given to whom it concerns
                 refused.append((waiter, error))
                 continue
@@ -340,4 +341,6 @@ def _tell(answers: Sequence[_Answer]) -> None:
 
 
 def _event(draft: Draft, seq: int, ts: str, run: str) -> Event:
-    return Event(seq, ts, run, draft.kind, draft.data, draft.actor, draft.task, draft.agent, draft.phase, draft.cause)
+    """A draft in its place; its data are what whoever reads the journal will see."""
+    data = as_read(draft.data) if draft.data else {}
+    return Event(seq, ts, run, draft.kind, data, draft.actor, draft.task, draft.agent, draft.phase, draft.cause)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ GENESIS = "0" * 64
 SUM_HEX = 16
 _SUM_AT = -(len(',"sum":""}') + SUM_HEX)
 _OPTIONAL = ("phase", "task", "agent", "cause")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode_body(event: Event) -> dict[str, Any]:
@@ -45,8 +46,19 @@ def encode(event: Event, prev: str, epoch: int = 0, batch: int = 0) -> bytes:
     if batch and batch != event.seq:
         body["batch"] = batch
     body["prev"] = prev
-    line = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")[:-1]
+    line = _JSON.encode(body).encode("utf-8", "replace")[:-1]
     return line + b',"sum":"%s"}\n' % _sum(line)
+
+
+def as_read(data: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's data as whoever reads it back will see it: lists for tuples, text for keys.
+
+    Raises TypeError or ValueError for what JSON cannot hold.
+    """
+    found = json.loads(_JSON.encode(data).encode("utf-8", "replace"))
+    if not isinstance(found, dict):
+        raise TypeError("an event's data must be an object")
+    return found
 
 
 def _sum(line: bytes) -> bytes:

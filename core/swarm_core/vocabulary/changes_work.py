@@ -275,7 +275,7 @@ def _agent_moved(view: State, event: AnyEvent, out: Sink) -> None:
     )
 
 
-@on("llm.call")
+@on("llm.call", fits_always=True)
 def _llm_call(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     usage = Usage(
@@ -295,7 +295,7 @@ def _llm_call(view: State, event: AnyEvent, out: Sink) -> None:
         out.task(replace(task, usage=task.usage + usage))
 
 
-@on("policy.denied")
+@on("policy.denied", fits_always=True)
 def _denied(view: State, event: AnyEvent, out: Sink) -> None:
     out.denial()
     if event.agent in view.instances:

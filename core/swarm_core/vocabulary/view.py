@@ -15,7 +15,7 @@ from . import changes_evidence, changes_run, changes_work
 from .entities import Gate
 from .errors import IllegalTransition
 from .events import Event
-from .state import CHANGES, AnyEvent, Sink, State, Writer
+from .state import ALWAYS_FIT, CHANGES, AnyEvent, Sink, State, Writer
 
 __all__ = ["RunView", "changes_evidence", "changes_run", "changes_work"]
 
@@ -47,7 +47,7 @@ class RunView(State):
         if self.is_over and event.kind.startswith(ENDED_WITH_THE_RUN):
             raise IllegalTransition(f"run {self.run.id} is {self.run.status}: {event.kind} comes too late")
         change = CHANGES.get(event.kind)
-        if change is not None:
+        if change is not None and event.kind not in ALWAYS_FIT:
             change(self, event, Sink())
 
     def apply(self, event: Event) -> None:
