@@ -82,7 +82,7 @@ def main() -> int:
     sizes = FULL_SIZES if parser.parse_args().full else SIZES
     rows: list[tuple[float, float, float]] = []
     print(f"{'events':>9} {'MB':>6} {'segments':>8}  {'engine':>8} {'front end':>9} {'refold':>9}")
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
+    with tempfile.TemporaryDirectory() as directory:
         for events in sizes:
             path = Path(directory) / str(events) / "events.jsonl"
             asyncio.run(write_run(path, events))
