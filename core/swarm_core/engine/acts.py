@@ -36,7 +36,7 @@ from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .models import ModelPool
-from .rollback import earlier, reopened_phases, taken_back
+from .rollback import reopened_phases, taken_back
 from .runner import Runner
 from .workers import ExternalAct
 
@@ -164,7 +164,7 @@ class Hands:
 
     async def _roll_back(self, seq: int) -> None:
         started_s = self.clock.monotonic_s()
-        then = await self._earlier(seq)
+        then = await self.runner.papers.view_at(self.layout.journal, seq)
         hub = await self.hub()
         integration = await hub.take_back(
             then.run.integration,
@@ -180,9 +180,6 @@ class Hands:
         }
         over = {"incident": self._recovering(), "seconds": round(self.clock.monotonic_s() - started_s, 3)}
         await self.runner.record(Draft("rollback.done", done), Draft("recovery.completed", over))
-
-    async def _earlier(self, seq: int) -> RunView:
-        return await earlier(self.layout.journal, seq)
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
