@@ -32,6 +32,8 @@ COMMANDS = (
     "rollback",
     "task",
     "log",
+    "events",
+    "replay",
     "logs",
     "trace",
     "metrics",
