@@ -31,7 +31,6 @@ COMMANDS = (
     "abort",
     "rollback",
     "task",
-    "log",
     "events",
     "replay",
     "logs",
