@@ -20,9 +20,9 @@ from swarm_core.policy import staffing
 from swarm_core.policy.decide import _Decision
 from swarm_core.policy.effects import Effect, MergeTask, Record
 from swarm_core.simulation import engine as simulated_engine
-from swarm_core.simulation import schedule
 from swarm_core.simulation.agent import SimulatedAgent
 from swarm_core.simulation.dice import Rates
+from swarm_core.simulation.journal import open_journal
 from swarm_core.simulation.schedule import play
 from swarm_core.simulation.world import World
 from swarm_core.vocabulary import changes_work
@@ -138,7 +138,7 @@ def merges_side_by_side(patch: Patch) -> None:
 
 def a_record_lost_in_a_crash(patch: Patch) -> None:
     """The last event that was told to be durable is not there after the restart."""
-    honest = schedule.open_journal
+    honest = open_journal
 
     def forgetful(store: Any, *rest: Any) -> Any:
         if len(store.events) > 30:
@@ -146,7 +146,7 @@ def a_record_lost_in_a_crash(patch: Patch) -> None:
             store.times_s.pop()
         return honest(store, *rest)
 
-    patch.setattr(schedule, "open_journal", forgetful)
+    patch.setattr("swarm_core.simulation.schedule.open_journal", forgetful)
 
 
 def a_zombie_believed(patch: Patch) -> None:
