@@ -24,7 +24,7 @@ from swarm_core.journal.segments import runs
 from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
-from swarm_core.vocabulary.errors import EngineError
+from swarm_core.vocabulary.errors import EngineError, EngineRunning
 from swarm_core.vocabulary.ids import run_id, ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
@@ -32,6 +32,7 @@ from swarm_core.vocabulary.view import RunView
 
 ENGINE_TIMEOUT_S = 20.0
 OUTPUT_TAIL_BYTES = 4_000
+RETRY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,10 @@ class SwarmClient:
             if status.is_alive and status.message not in ("", "starting"):
                 return status
             code = process.poll()
-            if code is not None and not status.is_alive:
+            if code == EngineRunning.exit_code and not status.is_alive:
+                time.sleep(RETRY_S)  # another one is leaving, or coming back
+                process, output = self._spawn()
+            elif code is not None and not status.is_alive:
                 said = output.read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()
                 raise EngineError(
                     f"the engine did not start (exit {code}): {said or 'it said nothing'}",
