@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from swarm_core.vocabulary.entities import Usage
+from swarm_core.vocabulary.entities import Run, Usage
 
 INSTANCE = {
     "starting": ("◌", "muted"),
     "idle": ("○", "muted"),
     "busy": ("●", "good"),
     "waiting": ("◔", "accent"),
+    "stalled": ("◍", "bad"),
+    "paused": ("‖", "accent"),
     "failed": ("✗", "bad"),
     "retired": ("·", "muted"),
 }
@@ -34,13 +36,18 @@ GATE = {
     "aborted": ("⊘", "muted"),
 }
 RUN = {
-    "created": "starting",
-    "running": "running",
-    "awaiting_operator": "waiting for you",
-    "completed": "completed",
-    "failed": "failed",
-    "aborted": "aborted",
+    "created": ("starting", "plain"),
+    "running": ("running", "plain"),
+    "awaiting_operator": ("waiting for you", "accent"),
+    "paused": ("‖ paused", "accent"),
+    "halted": ("■ halted", "bad"),
+    "recovering": ("↺ rolling back", "accent"),
+    "completed": ("finished, not landed", "plain"),
+    "failed": ("failed", "bad"),
+    "aborted": ("aborted", "muted"),
 }
+MODE = {"drain": ("‖ draining", "accent"), "stop": ("■ stopped", "bad")}
+"""How a run is held, where that says more than its status."""
 LOG = {
     "say": ("  ", "plain"),
     "think": ("~ ", "think"),
@@ -51,6 +58,20 @@ LOG = {
     "error": ("! ", "bad"),
     "operator": ("» ", "accent"),
 }
+
+
+def run_state(run: Run) -> tuple[str, str]:
+    """A run's state in a word, and its style."""
+    if run.landed:
+        return ("landed", "good")
+    if run.status in ("paused", "halted") and run.pause in MODE:
+        return MODE[run.pause]
+    return RUN.get(run.status, (run.status, "plain"))
+
+
+def some(number: int, one: str, many: str = "") -> str:
+    """``1 agent``, ``3 agents``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def short(number: int) -> str:
@@ -68,10 +89,17 @@ def spent(usage: Usage) -> str:
 
 def elapsed(start: str, end: str) -> str:
     """``1:02:03`` or ``2:03`` between two times of the journal."""
-    try:
-        seconds = int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
-    except ValueError:
+    between_s = seconds_between(start, end)
+    if between_s is None:
         return ""
-    hours, rest = divmod(max(0, seconds), 3600)
+    hours, rest = divmod(max(0, int(between_s)), 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def seconds_between(start: str, end: str) -> float | None:
+    """Seconds from one time of the journal to another; None if one of them is no time."""
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):
+        return None

@@ -11,6 +11,8 @@ from swarm_tui import words
 from swarm_tui.widgets.log_pane import LogPane
 
 FRAME_BYTES = 32 << 10
+MARKED = ("waiting", "stalled", "paused", "failed")
+"""States with an edge of their own, and a reason."""
 
 
 class AgentPane(LogPane):
@@ -30,8 +32,8 @@ class AgentPane(LogPane):
     def tell(self, instance: Instance, task: Task | None) -> None:
         """Take the instance's state."""
         self.instance, self.work = instance, task
-        self.set_class(instance.status == "waiting", "-waiting")
-        self.set_class(instance.status == "failed", "-failed")
+        for status in MARKED:
+            self.set_class(instance.status == status, f"-{status}")
         self.news()
 
     def tail(self) -> None:
@@ -49,7 +51,8 @@ class AgentPane(LogPane):
         symbol, _ = words.INSTANCE.get(instance.status, ("?", "muted"))
         state = "" if task is None or task.status == "running" else f"{task.status}: "
         what = f" · {task.id} {state}{task.title}" if task else ""
-        why = f" ({instance.reason})" if instance.reason and instance.status in ("waiting", "failed") else ""
+        why = f" ({instance.reason})" if instance.reason and instance.status in MARKED else ""
+        why += f" · ↗ {task.worker}" if task and task.worker else ""
         number = f"{self.number} " if self.number < 10 else ""
         title = f" {number}{instance.id} {symbol} {instance.status}{why}{what} "
         self.border_title = Content(clean_line(title, 200))
