@@ -23,11 +23,15 @@ from swarm_tui.widgets.line_pane import LinePane
 OWNERS = {
     "list": (LinePane,),
     "room": (ControlScreen,),
+    "run": (ControlScreen,),
     "gate": (GateScreen,),
     "diff": (Document, DocumentScreen),
     "global": (ControlRoom,),
 }
 COVERED = (
+    ("list", "run"),
+    ("run", "room"),
+    ("run", "global"),
     ("list", "room"),
     ("list", "gate"),
     ("list", "global"),
@@ -73,7 +77,7 @@ def test_every_command_belongs_to_a_scope_that_is_explained() -> None:
 
 async def test_the_palette_of_the_room_offers_what_holds_there(tmp_path: Path) -> None:
     async with visit(tmp_path) as at:
-        assert set(offered(at)) == titles("list", "room", "global")
+        assert set(offered(at)) == titles("list", "room", "run", "global")
 
 
 async def test_the_palette_of_a_gate_offers_what_holds_there(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ class GateScreen(RoomScreen):
             )
         except SwarmError as error:
             self.sent = ""
-            self.say(str(error), "bad")
+            self.say(str(error).replace("\n", " · "), "bad")
             return
         self.say(f"{verdict}: sent, waiting for the engine")
         self.told()
