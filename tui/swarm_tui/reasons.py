@@ -29,16 +29,11 @@ def banner(view: RunView) -> list[Row]:
     rows: list[Row] = []
     if view.is_held:
         word, style = words.run_state(view.run)
-        key = " r resumes " if view.run.status != "recovering" else " "
-        rows.append(((f" {word} ", style), (key, "accent"), (clean_line(_why_held(view)), "plain")))
+        key = " · r resumes" if view.run.status != "recovering" else ""
+        rows.append(((f" {word}", style), (key, "accent"), (" · ", "muted"), (clean_line(_why_held(view)), "plain")))
     for service, reason in view.held_services.items():
-        rows.append(
-            (
-                (f" ‖ {clean_line(service)} is held: ", "accent"),
-                (clean_line(reason), "plain"),
-                (" · S frees it", "accent"),
-            )
-        )
+        held = (f" ‖ {clean_line(service, 40)} is held", "accent")
+        rows.append((held, (" · S frees it", "accent"), (" · ", "muted"), (clean_line(reason), "plain")))
     if view.run.drift:
         names = clean_line(", ".join(view.run.drift))
         said = f"{names} changed since the run began; this run goes on with its own copy"
