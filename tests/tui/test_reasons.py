@@ -226,3 +226,12 @@ async def test_an_agent_in_trouble_is_told_by_mark_word_and_edge(tmp_path: Path,
         assert pane.styles.border_top != calm
         await at.press("5")
         assert pane.styles.border_top[1] == Color.parse(at.room.theme_variables["primary"]), "the focus is still seen"
+
+
+async def test_after_an_emergency_stop_nobody_is_said_to_work(tmp_path: Path) -> None:
+    async with visit(tmp_path, "two at work", size=WIDE) as at:
+        await at.happen(Draft("run.halted", {"mode": "stop"}))
+        assert "5 testing-1 ■ stopped" in at.text
+        assert "■ 004" in row(at, "004")
+        assert "stopped" in row(at, "004")
+        assert "busy" not in at.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from swarm_core.vocabulary.entities import Run, Usage
+from swarm_core.vocabulary.entities import Instance, Run, Task, Usage
 
 INSTANCE = {
     "starting": ("◌", "muted"),
@@ -67,6 +67,21 @@ def run_state(run: Run) -> tuple[str, str]:
     if run.status in ("paused", "halted") and run.pause in MODE:
         return MODE[run.pause]
     return RUN.get(run.status, (run.status, "plain"))
+
+
+def task_state(task: Task, run: Run) -> tuple[str, str, str]:
+    """A task's mark, word and style. After an emergency stop nobody works, whatever was begun."""
+    if run.pause == "stop" and task.status == "running":
+        return ("■", "stopped", "bad")
+    symbol, style = TASK.get(task.status, ("?", "muted"))
+    return ("‖", task.status, "accent") if task.held else (symbol, task.status, style)
+
+
+def instance_state(instance: Instance, run: Run) -> tuple[str, str]:
+    """An instance's mark and word, with the same exception."""
+    if run.pause == "stop" and instance.status in ("busy", "waiting", "stalled", "paused"):
+        return ("■", "stopped")
+    return (INSTANCE.get(instance.status, ("?", ""))[0], instance.status)
 
 
 def some(number: int, one: str, many: str = "") -> str:

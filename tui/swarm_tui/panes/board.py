@@ -70,14 +70,14 @@ class TaskBoard(LinePane):
 
     def row(self, index: int) -> Row:
         task = self.tasks[index]
-        symbol, style = ("‖", "accent") if task.held else words.TASK.get(task.status, ("?", "muted"))
+        symbol, state, style = words.task_state(task, self.view.run)
         wide = self.content_size.width
         service = fit(clean_line(_who(task)), 12 if wide >= WIDE else 9)
         left = wide - 9 - len(service)  # for the title and what is said about it
         why = clean_line(reasons.next_step(self.view, task, self.now))
         figures = f" {self._more(task):>11} " if wide >= WIDE else ""
-        tail: list[tuple[str, str]] = [(f"{task.status:<9}", style), (figures, "muted")]
-        if why and task.status != "pending":
+        tail: list[tuple[str, str]] = [(f"{state:<9}", style), (figures, "muted")]
+        if why and (task.status != "pending" or task.held):
             figures = fit(why, min(left - max(12, left // 3), max(len(why), 9 + len(figures))))
             tail = [(figures, style if style in ("bad", "accent") else "muted")]
         title = max(8, left - sum(len(text) for text, _ in tail))

@@ -61,7 +61,7 @@ class ControlScreen(Steering):
             if pane is None:
                 pane = AgentPane(number, instance, self.client, self.store.run)
                 self.query_one("#agents", Grid).mount(pane)
-            pane.tell(instance, view.tasks.get(instance.task) or self._unfinished_task_of(instance.id))
+            pane.tell(instance, view.tasks.get(instance.task) or self._unfinished_task_of(instance.id), view.run)
         self._arrange()
         self.query_one(TaskBoard).tell(view, self.room.clock.now())
         self.query_one(GateQueue).tell(view)
