@@ -17,6 +17,7 @@ from swarm_tui.screens.control import ControlScreen
 from swarm_tui.screens.document import DocumentScreen
 from swarm_tui.screens.gate import GateScreen
 from swarm_tui.screens.help import help_rows
+from swarm_tui.screens.start import RunsScreen, StartScreen
 from swarm_tui.widgets.document import Document
 from swarm_tui.widgets.line_pane import LinePane
 
@@ -24,11 +25,14 @@ OWNERS = {
     "list": (LinePane,),
     "room": (ControlScreen,),
     "run": (ControlScreen,),
+    "runs": (StartScreen, RunsScreen),
     "gate": (GateScreen,),
     "diff": (Document, DocumentScreen),
     "global": (ControlRoom,),
 }
 COVERED = (
+    ("list", "runs"),
+    ("runs", "global"),
     ("list", "run"),
     ("run", "room"),
     ("run", "global"),
@@ -93,7 +97,10 @@ async def test_the_palettes_together_hold_every_command_and_none_twice(tmp_path:
         await at.press("n")
         gate = offered(at)
         assert len(gate) == len(set(gate))
-        assert {*seen, *gate} == titles(*commands.SCOPES)
+        await at.press("escape", "s")
+        runs = offered(at)
+        assert len(runs) == len(set(runs))
+        assert {*seen, *gate, *runs} == titles(*commands.SCOPES)
 
 
 async def test_the_palette_does_what_it_offers(tmp_path: Path) -> None:

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.journals import extend_journal, write_journal
+from tests.support.held import gate, write_run
+from tests.support.journals import extend_journal
 from tests.support.recorded import GOAL, RUN, record_run
 from tests.support.room import Visit, visit
 
 from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.layout import RepoLayout
 from swarm_tui.runs import Runs
 
 OLDER, NEWER = "20261120-090000-an-older-goal", "20261122-090000-a-newer-goal"
 WIDE = (200, 40)
-
-
-def write_run(root: Path, run: str, title: str, *more: Draft) -> Path:
-    journal = RepoLayout(root).run(run).journal
-    begun = Draft("run.started", {"base_ref": "refs/heads/main", "base": "91c0aa72"})
-    write_journal(journal, run, [Draft("run.created", {"title": title}), begun, *more])
-    return journal
-
-
-def gate(number: int) -> list[Draft]:
-    name = f"gate_{number:03d}"
-    return [
-        Draft("gate.evaluating", {"gate": name, "place": "landing", "title": "Land", "round": 1}),
-        Draft("gate.opened", {"gate": name, "evidence": "0" * 64}),
-    ]
 
 
 async def look(at: Visit) -> None:

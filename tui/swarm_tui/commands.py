@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from textual.binding import Binding, BindingType
 
 SCOPES = {
-    "list": "In every list, log and diff",
     "room": "In the room",
     "run": "In the room: the run and its tasks, and other runs",
+    "runs": "In the list of runs",
     "gate": "At a gate",
     "diff": "In a document",
+    "list": "In every list, log and diff",
     "global": "Everywhere",
 }
 
@@ -89,6 +90,8 @@ COMMANDS = (
     Command("restart_engine", "run", ("E",), "Start the engine", "Start it if it is gone; a silent one is ended first"),
     Command("runs", "run", ("s",), "Runs", "The runs of this repository; Enter goes to another one", "runs"),
     Command("confirm", "run", ("y",), "Yes", "Do what was just asked about"),
+    # the list of runs
+    Command("open_run", "runs", ("enter",), "Open run", "Go to the run under the cursor; what is left goes on", "open"),
     # a gate
     Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
     Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),

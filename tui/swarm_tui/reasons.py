@@ -99,7 +99,7 @@ def _waits(view: RunView, task: Task, now: str) -> str:
     if rest_s := rests_s(task, now):
         return f"again in {rest_s} s, {_attempt(view, task)}: {task.reason}"
     if view.is_held:
-        return ""
+        return task.reason if task.failed_kind else ""
     if (held := _reserved(view, task)) is not None:
         return f"waits for {held[1]}: {held[0]}"
     if _service(view, task).get("adapter") == "external":
@@ -112,7 +112,7 @@ def _waits(view: RunView, task: Task, now: str) -> str:
 
 def _works(view: RunView, task: Task) -> str:
     instance = view.instances.get(task.instance)
-    if instance is not None and instance.status in ("paused", "stalled", "waiting"):
+    if instance is not None and instance.status in ("paused", "stalled", "waiting") and not view.is_held:
         return f"{instance.status}: {instance.reason}" if instance.reason else instance.status
     return _attempt(view, task) if task.failures else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from swarm_core.vocabulary.entities import Instance, Run, Task, Usage
+from swarm_core.vocabulary.view import RunView
 
 INSTANCE = {
     "starting": ("◌", "muted"),
@@ -69,10 +70,14 @@ def run_state(run: Run) -> tuple[str, str]:
     return RUN.get(run.status, (run.status, "plain"))
 
 
-def task_state(task: Task, run: Run) -> tuple[str, str, str]:
+def task_state(task: Task, view: RunView) -> tuple[str, str, str]:
     """A task's mark, word and style. After an emergency stop nobody works, whatever was begun."""
-    if run.pause == "stop" and task.status == "running":
+    instance = view.instances.get(task.instance)
+    if task.status == "running" and view.run.pause == "stop":
         return ("■", "stopped", "bad")
+    if task.status == "running" and instance is not None and instance.status in ("paused", "stalled"):
+        symbol, style = INSTANCE[instance.status]
+        return (symbol, instance.status, style)
     symbol, style = TASK.get(task.status, ("?", "muted"))
     return ("‖", task.status, "accent") if task.held else (symbol, task.status, style)
 

@@ -70,17 +70,18 @@ class TaskBoard(LinePane):
 
     def row(self, index: int) -> Row:
         task = self.tasks[index]
-        symbol, state, style = words.task_state(task, self.view.run)
+        symbol, state, style = words.task_state(task, self.view)
         wide = self.content_size.width
         service = fit(clean_line(_who(task)), 12 if wide >= WIDE else 9)
         left = wide - 9 - len(service)  # for the title and what is said about it
+        end = max(22, min(48, wide - 60)) if wide >= WIDE else 9
         why = clean_line(reasons.next_step(self.view, task, self.now))
-        figures = f" {self._more(task):>11} " if wide >= WIDE else ""
-        tail: list[tuple[str, str]] = [(f"{state:<9}", style), (figures, "muted")]
         if why and (task.status != "pending" or task.held):
-            figures = fit(why, min(left - max(12, left // 3), max(len(why), 9 + len(figures))))
-            tail = [(figures, style if style in ("bad", "accent") else "muted")]
-        title = max(8, left - sum(len(text) for text, _ in tail))
+            end = end if wide >= WIDE else min(left - max(12, left // 3), max(len(why), end))
+            tail = [(fit(why, end), style if style in ("bad", "accent") else "muted")]
+        else:
+            tail = [(f"{state:<9}", style), (f" {self._more(task):>11} ".ljust(end - 9) if end > 9 else "", "muted")]
+        title = max(8, left - end)
         return (
             (f" {symbol} ", style),
             (f"{task.id.removeprefix('task_')} ", "strong"),

@@ -42,7 +42,6 @@ class ControlScreen(Steering):
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(KeyBar).offer([*commands.of("room"), *commands.of("global"), *commands.of("run")])
         self.query_one("#said").display = False
         self.query_one(TaskBoard).focus()
         self.told()
@@ -74,6 +73,9 @@ class ControlScreen(Steering):
         banner = self.query_one("#banner", Heading)
         banner.display = bool(rows)
         banner.show(*rows)
+        useless = "pause_run" if self.store.view.is_held else "resume_run"
+        offered = [*commands.of("room"), *commands.of("global"), *commands.of("run")]
+        self.query_one(KeyBar).offer(command for command in offered if command.id != useless)
 
     def _arrange(self) -> None:
         """Show who works; those who left make room, until nobody works any more."""

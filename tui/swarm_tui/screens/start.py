@@ -13,6 +13,7 @@ from swarm_tui.widgets.line_pane import LinePane, Row
 
 from .base import RoomScreen
 
+NAME_CELLS = 48
 STATE_CELLS = 20
 
 
@@ -26,6 +27,7 @@ class RunList(LinePane):
         self.runs: list[str] = []
         self.lines: dict[str, RunLine] = {}
         self.here: str | None = None
+        self.name_cells = 0
 
     @property
     def row_count(self) -> int:
@@ -38,6 +40,7 @@ class RunList(LinePane):
     def tell(self, runs: list[str], lines: dict[str, RunLine], here: str | None) -> None:
         before = self.chosen
         self.runs, self.lines, self.here = runs, lines, here
+        self.name_cells = min(NAME_CELLS, max(map(len, runs), default=0))
         if before in runs:
             self.cursor = runs.index(before)
         self.forget()
@@ -45,7 +48,10 @@ class RunList(LinePane):
     def row(self, index: int) -> Row:
         name = self.runs[index]
         line = self.lines.get(name)
-        head = ((" ▸ " if name == self.here else "   "), "accent"), (f"{clean_line(name, 60)}  ", "strong")
+        head = (
+            ((" ▸ " if name == self.here else "   "), "accent"),
+            (f"{clean_line(name, NAME_CELLS):<{self.name_cells}}  ", "strong"),
+        )
         if line is None:
             return (*head, ("…", "muted"))
         if line.problem:
@@ -68,7 +74,7 @@ class RunList(LinePane):
 class StartScreen(RoomScreen):
     """Every run, newest first; Enter opens one."""
 
-    BINDINGS = [("enter", "open_run", "Open")]
+    BINDINGS = commands.bindings("runs")
     hint = ' swarm-tui run "what you want" starts a run; Enter opens one of these'
 
     def compose(self) -> ComposeResult:
@@ -79,7 +85,7 @@ class StartScreen(RoomScreen):
     def on_mount(self) -> None:
         where = clean_line(str(self.client.layout.root))
         self.query_one("#head", Bar).show(((" swarm-tui ", "accent"), (f" {where}", "strong")), ((self.hint, "muted"),))
-        self.query_one(KeyBar).offer(commands.of("global"))
+        self.query_one(KeyBar).offer([*commands.of("runs"), *commands.of("global")])
         self.room.runs.ids = list(reversed(self.client.runs()))
         self.told()
         self.query_one(RunList).focus()
