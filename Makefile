@@ -11,7 +11,7 @@ ifneq ($(shell cat $(VENV)/.made-in 2>/dev/null),$(shell pwd))
 $(shell rm -f $(VENV)/.made-in $(VENV)/.ready $(VENV)/.ready-test $(VENV)/.ready-dev)
 endif
 
-.PHONY: demo test check bench screenshots clean
+.PHONY: demo test check bench sweep screenshots clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.ready
@@ -30,6 +30,10 @@ bench: $(VENV)/.ready-test
 	@missed=0; for file in $$(grep -l '^if __name__' benchmarks/*.py); do \
 		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || missed=1; \
 	done; exit $$missed
+
+# Every crash, error and changed bit of the journal's sweeps, and many random lives: some minutes.
+sweep: $(VENV)/.ready-test
+	@SWARM_SWEEP=full $(BIN)/python -m pytest -q -s tests/crash/test_journal_sweep.py tests/crash/test_journal_mutants.py
 
 screenshots: $(VENV)/.ready-dev
 	@$(BIN)/python -m screenshots.take

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swarm_core.journal.opening import open_view
 from swarm_core.journal.process import is_alive
 from swarm_core.journal.projections import prepare
+from swarm_core.journal.segments import runs
 from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
@@ -65,7 +67,7 @@ class SwarmClient:
 
     def runs(self) -> list[str]:
         """The ids of all runs, oldest first."""
-        return sorted(path.parent.name for path in self.layout.runs.glob("*/events.jsonl"))
+        return runs(self.layout.runs)
 
     def latest(self) -> str | None:
         runs = self.runs()
@@ -78,11 +80,8 @@ class SwarmClient:
         return LogReader(self.layout.run(run).log(instance))
 
     def view(self, run: str) -> RunView:
-        """The fold of a run's whole journal."""
-        view, reader = RunView(), self.reader(run)
-        while events := reader.poll(1 << 22):
-            for event in events:
-                view.apply(event)
+        """The state of a run as of now. Raises JournalError."""
+        view, reader = open_view(self.layout.run(run).journal)
         reader.close()
         return view
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swarm_core.checks.run import CheckRun, run_check
-from swarm_core.journal.projections import replace_durably
 from swarm_core.journal.tail import LogReader
 from swarm_core.policy.effects import (
     Act,
@@ -24,6 +23,7 @@ from swarm_core.policy.effects import (
     SealPhase,
     StartInstance,
 )
+from swarm_core.policy.failures import halting
 from swarm_core.policy.receipts import receipt
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
@@ -36,7 +36,7 @@ from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .models import ModelPool
-from .rollback import earlier, reopened_phases, taken_back
+from .rollback import reopened_phases, taken_back
 from .runner import Runner
 from .workers import ExternalAct
 
@@ -97,7 +97,9 @@ class Hands:
         """What to record when an act failed for good; drafts that do not fit the state are left out."""
         reason = f"{error}"
         match act:
-            case RunAgent(task) | MergeTask(task):
+            case MergeTask(task):  # no agent can help; whether it was merged is known when the hub answers again
+                return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
+            case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
             case EvaluateGate(gate) if self.view.gates[gate].place in ("plan", "merge"):
                 data = {"reason": reason, "kind": "engine"}
@@ -151,7 +153,7 @@ class Hands:
         """Write the receipt of a phase, then close the phase with it."""
         text = json.dumps(receipt(self.view, key), indent=2, ensure_ascii=False) + "\n"
         path = self.layout.receipt(key)
-        await asyncio.to_thread(replace_durably, path, text.encode())
+        await self.runner.papers.keep(path, text.encode())
         reached(CrashPoint.AFTER_RECEIPT_BEFORE_RECORD)
         data = {
             "path": str(path.relative_to(self.layout.dir)),
@@ -162,7 +164,7 @@ class Hands:
 
     async def _roll_back(self, seq: int) -> None:
         started_s = self.clock.monotonic_s()
-        then = await earlier(self.layout.journal, seq)
+        then = await self.runner.papers.view_at(self.layout.journal, seq)
         hub = await self.hub()
         integration = await hub.take_back(
             then.run.integration,
@@ -187,7 +189,7 @@ class Hands:
     async def _evaluate(self, gate: Gate) -> None:
         evidence = await self._evidence(gate)
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
-        await asyncio.to_thread(replace_durably, self.layout.dir / name, evidence.document)
+        await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
         await self.runner.record(Draft("gate.opened", evidence.data(gate.id, name), task=gate.task or None))
 
@@ -259,7 +261,7 @@ class Hands:
         for spec in self.runner.spec.checks:
             result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await asyncio.to_thread(replace_durably, self.layout.dir / name, result.output.encode())
+            await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
             data = {
                 "name": spec.name,
                 "command": spec.command,
@@ -326,7 +328,10 @@ class Hands:
         else:
             outcome = "clean"
         data = {"outcome": outcome, "landed": landed, "commit": commit, "reason": reason}
-        await self.runner.record(Draft("phase.work_done", phase="land"), Draft("run.completed", data))
+        phase = self.view.phases.get("land")
+        is_open = phase is not None and phase.status == "active"
+        closing = (Draft("phase.work_done", phase="land"),) if is_open else ()
+        await self.runner.record(*closing, Draft("run.completed", data))
 
     def trailers(self, task: Task, instance: str) -> dict[str, str]:
         """What every commit of this run says about where it comes from."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from pathlib import Path
-
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import OPERATOR, Draft
@@ -30,7 +26,7 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
     if evidence != gate.evidence:
         return await _refuse(runner, item, f"the evidence of {gate.id} moved since it was shown: look again")
     document = runner.layout.dir / gate.document
-    if await asyncio.to_thread(_sha256, document) != gate.evidence:
+    if await runner.papers.sha256(document) != gate.evidence:
         return await _measure_again(runner, item, gate, f"{gate.document} was changed on disk")
     if verdict == "reject" and gate.place in NEEDS_A_REASON and not note:
         return await _refuse(runner, item, "a rejection needs a reason: the agent works from it (--note)")
@@ -55,10 +51,3 @@ async def _measure_again(runner: Runner, item: InboxItem, gate: Gate, reason: st
     verdict = await _refuse(runner, item, f"{reason} (measured again: look at the new evidence)")
     await runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": reason}, task=gate.task or None))
     return verdict
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""

@@ -7,14 +7,13 @@ view never holds what the disk does not.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
 
 from swarm_core.journal.journal import Journal
-from swarm_core.journal.projections import projections, write
 from swarm_core.policy import Act, Record, decide
 from swarm_core.policy.effects import RunAgent
 from swarm_core.policy.failures import after_failure
@@ -24,15 +23,17 @@ from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, Swa
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.spec import SwarmSpec
-from swarm_core.vocabulary.view import RunView
 
 from .diagnostics import LOGGER
+from .measures import Measures
+from .papers import Papers, PapersOnDisk
 from .recorder import Recorder
 from .watch import Watch
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
 PROJECTION_EVERY_S = 0.25
+PROJECTION_REST = 20.0  # writing them takes at most a twentieth of the time, however large a run is
 # What changes how many agents of a run work, or want to: the other runs look again.
 STAFFING = frozenset(
     {
@@ -74,9 +75,11 @@ class Runner:
         say: Callable[[str], None] = lambda message: None,
         *,
         random: Random | None = None,
+        papers: Papers | None = None,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
-        self.view = RunView.of(journal.events)
+        self.papers = papers or PapersOnDisk(layout, Measures(journal.path, journal.last_seq, journal.events))
+        self.view = journal.view
         self.watch = Watch(self.view, spec, clock)
         self.random = random or Random()
         self.performer: Performer | None = None
@@ -87,6 +90,8 @@ class Runner:
         self.tries: Counter[Act] = Counter()
         self.changed = asyncio.Event()
         self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
+        self._outdated = asyncio.Event()
+        self._outdated.set()
         self._fatal: BaseException | None = None
         self._moved = asyncio.Event()
 
@@ -104,8 +109,11 @@ class Runner:
     def _applied(self, events: Sequence[Event]) -> None:
         for event in events:
             self.watch.observe(event)
+        self.papers.take(events)
+        self._outdated.set()
         if any(event.kind in STAFFING for event in events):
             self.on_staffed()
+        self._outdated.set()
         self.wake()
 
     def _stop_for_good(self, error: BaseException) -> None:
@@ -183,7 +191,8 @@ class Runner:
             self.watch.beat(task.id)
             await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
             reason = f"{task.worker or task.instance} showed no sign of life"
-            await self.fail(task.id, "lost", reason, attempt=task.attempt)
+            with suppress(IllegalTransition):  # it came back to life, or the task was taken away, in this moment
+                await self.fail(task.id, "lost", reason, attempt=task.attempt)
 
     # -- the loop
 
@@ -196,7 +205,7 @@ class Runner:
                 await self._watch_leases()
                 if await self._settle():
                     continue
-                if self.view.is_over and not self.jobs:
+                if self.view.is_over and not self.jobs and not self.changed.is_set():
                     return
                 await self._rest()
             raise self._fatal
@@ -215,15 +224,14 @@ class Runner:
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
         effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
-        has_recorded = False
+        seen = self.view.last_seq
         for effect in effects:
             if isinstance(effect, Record):
                 try:
                     await self.record(*effect.drafts)
-                    has_recorded = True
                 except IllegalTransition:  # something else happened between the look and the write
                     continue
-        if has_recorded:
+        if self.view.last_seq != seen:  # acts that were called for then may have been done meanwhile
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
         wanted = set(acts)
@@ -273,8 +281,9 @@ class Runner:
 
     async def leave(self) -> None:
         """Record that no engine works on the run any more, and bring the projections up to that."""
-        await self.record(Draft("engine.released", {"pid": os.getpid()}))
+        await self.record(Draft("engine.released", {"pid": self.view.engine_pid}))
         await self._write_projections()
+        await self._snapshot()
 
     async def stop(self) -> None:
         """Cancel what is under way and wait for it; the state stays as recorded."""
@@ -289,16 +298,24 @@ class Runner:
 
     async def _project(self) -> None:
         """Keep ``tasks.json`` and ``state.json`` at most a quarter of a second behind the journal."""
-        written = -1
         while True:
-            if self.view.last_seq != written:
-                written = self.view.last_seq
-                await self._write_projections()
-            await self.clock.sleep(PROJECTION_EVERY_S)
+            await self._outdated.wait()
+            self._outdated.clear()
+            started_s = self.clock.monotonic_s()
+            await self._write_projections()
+            if self.journal.wants_snapshot:
+                await self._snapshot()
+            took_s = self.clock.monotonic_s() - started_s
+            await self.clock.sleep(max(PROJECTION_EVERY_S, PROJECTION_REST * took_s))
 
     async def _write_projections(self) -> None:
-        documents = projections(self.view, self.layout.repo)
         try:
-            await asyncio.to_thread(write, documents)
+            await self.papers.project(self.view)
         except OSError as error:
             LOGGER.warning("projections are behind: %s", error, extra={"run": self.layout.run})
+
+    async def _snapshot(self) -> None:
+        if await self.journal.snapshot(self.view):
+            await self.papers.snapshot()
+        else:
+            LOGGER.warning("no snapshot was written", extra={"run": self.layout.run})

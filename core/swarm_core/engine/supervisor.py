@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import shutil
 import signal
+import subprocess
+from pathlib import Path
 
 import swarm_core
 from swarm_core.definitions import load
 from swarm_core.journal.journal import Journal
+from swarm_core.journal.opening import last_events
 from swarm_core.journal.projections import prepare
+from swarm_core.journal.segments import runs
+from swarm_core.telemetry import live
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import JournalPoisoned, SwarmError, UsageError
+from swarm_core.vocabulary.errors import JournalError, JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.ids import SLUG, ulid
 from swarm_core.vocabulary.inbox import InboxItem
@@ -29,6 +33,7 @@ from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
 from .models import ModelPool
+from .papers import PapersOnDisk
 from .requests import handle
 from .runner import Runner
 from .sharing import Sharing
@@ -37,7 +42,7 @@ from .status import EngineStatusFile
 LINGER_S = 30.0
 TITLE_CHARS = 72
 ENDINGS = frozenset({"run.completed", "run.failed", "run.aborted"})
-TAIL_BYTES = 1 << 16
+LAST_EVENTS = 200
 
 
 class Supervisor:
@@ -49,6 +54,7 @@ class Supervisor:
         self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self.sharing = Sharing()
         self.drift = Drift(layout.config)
+        self.tracing: list[subprocess.Popen[bytes]] = []
         self.stopping = asyncio.Event()
         self.idle_since = clock.monotonic_s()
         self.born = ulid()
@@ -82,6 +88,7 @@ class Supervisor:
         while not self.stopping.is_set() and self._fatal is None:
             if inbox.done():
                 inbox.result()
+            self.tracing = [process for process in self.tracing if process.poll() is None]
             await self.drift.look([runner for runner, _ in self.runs.values()])
             if self.runs:
                 self.idle_since = self.clock.monotonic_s()
@@ -96,14 +103,15 @@ class Supervisor:
     # -- runs
 
     async def _resume_all(self) -> None:
-        for journal in sorted(self.layout.runs.glob("*/events.jsonl")):
-            if await asyncio.to_thread(_is_over, journal):
+        for run in runs(self.layout.runs):
+            layout = self.layout.run(run)
+            if await asyncio.to_thread(_is_over, layout.journal):
                 continue
             try:
-                await self._resume(self.layout.run(journal.parent.name))
+                await self._resume(layout)
             except SwarmError as error:
-                LOGGER.error("run %s cannot be resumed: %s", journal.parent.name, error)
-                self.status.say(f"run {journal.parent.name} cannot be resumed: {error.message}")
+                LOGGER.error("run %s cannot be resumed: %s", run, error)
+                self.status.say(f"run {run} cannot be resumed: {error.message}")
 
     async def _resume(self, layout: RunLayout) -> None:
         journal = await Journal.open(layout.journal, layout.run, self.clock)
@@ -134,6 +142,7 @@ class Supervisor:
                 "model": models.label(service, options),
                 "directories": list(service.directories),
                 "replicas": service.replicas,
+                "adapter": service.adapter,
             }
             for key, service in spec.services.items()
         }
@@ -157,9 +166,13 @@ class Supervisor:
         runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal))
         data = {"pid": os.getpid(), "version": swarm_core.__version__}
         await runner.record(Draft("engine.started", data))
+        name = runner.layout.run
+        if isinstance(runner.papers, PapersOnDisk):
+            runner.papers.is_shown = lambda: name >= max(self.runs, default="")
+        if (tracing := live.start(runner.layout)) is not None:
+            self.tracing.append(tracing)
         self.sharing.join(runner)
-        task = asyncio.create_task(self._carry_out(runner), name=runner.layout.run)
-        self.runs[runner.layout.run] = (runner, task)
+        self.runs[name] = (runner, asyncio.create_task(self._carry_out(runner), name=name))
         self.drift.forget()
 
     async def _carry_out(self, runner: Runner) -> None:
@@ -206,16 +219,10 @@ class Supervisor:
         return Verdict(True, f"halted: {', '.join(halted) or 'nothing was under way'}")
 
 
-def _is_over(path: os.PathLike[str]) -> bool:
-    """Whether the run ended and its engine left it in order, judged from the journal's last 64 KiB."""
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
-        lines = file.read().splitlines()
-    kinds = []
-    for line in lines:
-        try:
-            kinds.append(json.loads(line)["kind"])
-        except (ValueError, KeyError, TypeError):
-            continue  # a torn line, or the first one cut by the window
+def _is_over(path: Path) -> bool:
+    """Whether the run ended and its engine left it in order, judged from the journal's last events."""
+    try:
+        kinds = [event.kind for event in last_events(path, LAST_EVENTS)]
+    except JournalError:
+        return False  # opening it says what is wrong
     return not ENDINGS.isdisjoint(kinds) and kinds[-1] == "engine.released"

@@ -17,6 +17,7 @@ from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
+MIN_WAKE_S = 0.001  # a difference of two readings may be a hair above nothing for ever
 BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "task.reassigned"})
 
 
@@ -71,7 +72,7 @@ class Watch:
         now_s = self.clock.monotonic_s()
         ends = list(self._rests.values())
         ends += [self._beats.setdefault(task.id, now_s) + limit_s for task, limit_s in self._limits()]
-        return max(0.0, min(ends) - now_s) if ends else None
+        return max(MIN_WAKE_S, min(ends) - now_s) if ends else None
 
     def _limits(self) -> Iterator[tuple[Task, float]]:
         for name in self.view.index.in_status("running"):

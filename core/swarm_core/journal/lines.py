@@ -1,16 +1,19 @@
 """One event, one line: the journal's format (version 1).
 
-A line is a JSON object without spaces: ``v seq ts run kind actor phase task agent cause data prev sum``; fields that
-are not set are left out. ``prev`` is the SHA-256 of the bytes of the line before, without its newline; the first line
-has 64 zeros. ``sum`` is the beginning of the SHA-256 of the line up to it, so that the last line, which no ``prev``
-covers yet, is covered too. A changed, lost or inserted byte anywhere is found at its place.
+A line is a JSON object without spaces: ``v seq ts run kind actor phase task agent cause data epoch batch prev sum``;
+fields that are not set are left out. ``epoch`` counts the times the journal was opened for writing. ``batch`` is the
+first seq of those that were written together, on all but that first. ``prev`` is the SHA-256 of the bytes of the line
+before, without its newline; the first line has 64 zeros. ``sum`` is the beginning of the SHA-256 of the line up to it,
+so that the last line, which no ``prev`` covers yet, is covered too. A changed, lost or inserted byte anywhere is found
+at its place.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ GENESIS = "0" * 64
 SUM_HEX = 16
 _SUM_AT = -(len(',"sum":""}') + SUM_HEX)
 _OPTIONAL = ("phase", "task", "agent", "cause")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode_body(event: Event) -> dict[str, Any]:
@@ -34,24 +38,60 @@ def encode_body(event: Event) -> dict[str, Any]:
     return body
 
 
-def encode(event: Event, prev: str) -> bytes:
+def encode(event: Event, prev: str, epoch: int = 0, batch: int = 0) -> bytes:
     """The event as a line with its newline."""
     body = encode_body(event)
+    if epoch:
+        body["epoch"] = epoch
+    if batch and batch != event.seq:
+        body["batch"] = batch
     body["prev"] = prev
-    line = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")[:-1]
+    line = _JSON.encode(body).encode("utf-8", "replace")[:-1]
     return line + b',"sum":"%s"}\n' % _sum(line)
+
+
+def as_read(data: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's data as whoever reads it back will see it: lists for tuples, text for keys.
+
+    Raises TypeError or ValueError for what JSON cannot hold.
+    """
+    found = json.loads(_JSON.encode(data).encode("utf-8", "replace"))
+    if not isinstance(found, dict):
+        raise TypeError("an event's data must be an object")
+    return found
 
 
 def _sum(line: bytes) -> bytes:
     return hashlib.sha256(line).hexdigest()[:SUM_HEX].encode()
 
 
+def is_whole(line: bytes) -> bool:
+    """Whether a line without its newline ends in its own checksum."""
+    return line[_SUM_AT:] == b',"sum":"%s"}' % _sum(line[:_SUM_AT])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line says: an event and its place. ``batch`` is the first seq of those written together with it."""
+
+    event: Event
+    prev: str
+    epoch: int
+    batch: int
+
+
 def decode(line: bytes) -> tuple[Event, str]:
-    """The event of a line without its newline, and its ``prev``. Raises ValueError for anything else.
+    """The event of a line without its newline, and its ``prev``. Raises ValueError as ``parse`` does."""
+    found = parse(line)
+    return found.event, found.prev
+
+
+def parse(line: bytes) -> Line:
+    """What a line without its newline says. Raises ValueError if it is not an event.
 
     A field that a newer version added is ignored; a newer version itself is refused.
     """
-    if line[_SUM_AT:] != b',"sum":"%s"}' % _sum(line[:_SUM_AT]):
+    if not is_whole(line):
         raise ValueError("its checksum does not match")
     body = json.loads(line)
     if not isinstance(body, dict):
@@ -74,12 +114,13 @@ def decode(line: bytes) -> tuple[Event, str]:
         prev = body["prev"]
     except KeyError as error:
         raise ValueError(f"no {error.args[0]}") from None
-    texts = (event.ts, event.run, event.kind, event.actor, prev)
-    if not isinstance(event.seq, int) or not all(isinstance(text, str) for text in texts):
+    epoch, batch = body.get("epoch", 0), body.get("batch", event.seq)
+    texts, numbers = (event.ts, event.run, event.kind, event.actor, prev), (event.seq, epoch, batch)
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
         raise ValueError("a field has the wrong type")
     if not isinstance(event.data, dict):
         raise ValueError("data is not an object")
-    return event, prev
+    return Line(event, prev, epoch, batch)
 
 
 def digest(line: bytes) -> str:
@@ -87,35 +128,66 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two lines: ``seq``, ``prev`` and ``epoch`` of the line before it, and where it is.
+
+    ``first`` is the first seq of its segment, ``offset`` a byte of that.
+    """
+
+    seq: int = 0
+    prev: str = GENESIS
+    epoch: int = 0
+    first: int = 1
+    offset: int = 0
+
+
 class Chain:
     """Reads lines in order and holds them against the chain. ``offset`` is the byte after the last good line."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.seq, self.prev, self.offset = path, 0, GENESIS, 0
+    def __init__(self, path: Path, place: Place | None = None) -> None:
+        place = place or Place()
+        self.path = path
+        self.seq, self.prev, self.epoch = place.seq, place.prev, place.epoch
+        self.first, self.offset = place.first, place.offset
+        self.left: set[int] = set()  # the first seqs of the segments that were read to their end
+
+    @property
+    def place(self) -> Place:
+        return Place(self.seq, self.prev, self.epoch, self.first, self.offset)
+
+    def enter(self, path: Path) -> None:
+        """Go on with the next segment."""
+        self.left.add(self.first)
+        self.path, self.first, self.offset = path, self.seq + 1, 0
 
     def take(self, line: bytes) -> Event:
         """The next event; ``line`` without its newline. Raises JournalCorrupt naming file, line and byte."""
         try:
-            event, prev = decode(line)
+            found = parse(line)
         except ValueError as error:
-            raise self._corrupt(f"is not an event: {error}") from None
+            raise self.corrupt(f"is not an event: {error}") from None
+        event = found.event
         if event.seq != self.seq + 1:
-            raise self._corrupt(f"has seq {event.seq} where {self.seq + 1} belongs")
-        if prev != self.prev:
-            raise self._corrupt("does not follow from the line before: one of the two was changed")
-        self.seq, self.prev = event.seq, digest(line)
+            raise self.corrupt(f"has seq {event.seq} where {self.seq + 1} belongs")
+        if found.prev != self.prev:
+            raise self.corrupt("does not follow from the line before: one of the two was changed")
+        if found.epoch < self.epoch:
+            raise self.corrupt(f"has epoch {found.epoch} after {self.epoch}: a writer that was replaced went on")
+        self.seq, self.prev, self.epoch = event.seq, digest(line), found.epoch
         self.offset += len(line) + 1
         return event
 
     def take_all(self, data: bytes) -> Iterator[Event]:
-        """The events of whole lines; ``data`` must end with a newline."""
+        """The events of whole lines; what follows the last line's end is left."""
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
             yield self.take(data[start:end])
             start = end + 1
 
-    def _corrupt(self, what: str) -> JournalCorrupt:
+    def corrupt(self, what: str) -> JournalCorrupt:
+        line = self.seq + 2 - self.first
         return JournalCorrupt(
-            f"{self.path}:{self.seq + 1}: the line at byte {self.offset} {what}",
+            f"{self.path}:{line}: the line at byte {self.offset} {what}",
             hint="keep the file; the events before that line are intact",
         )

@@ -134,7 +134,8 @@ class _Decision:
             "order": 0,
             "kind": "plan",
         }
-        return Record((Draft("phase.started", phase="plan"), Draft("task.created", data, task=PLANNING_TASK)))
+        task = Draft("task.created", data, task=PLANNING_TASK)
+        return Record((task,) if "plan" in self.view.phases else (Draft("phase.started", phase="plan"), task))
 
     def _consultation(self, title: str, description: str, request: str, about: str) -> Record:
         """A task for the architect: change the plan. Nobody else may give work to anybody."""

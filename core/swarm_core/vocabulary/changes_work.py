@@ -143,6 +143,8 @@ def _tasks_requested(view: State, event: AnyEvent, out: Sink) -> None:
 @on("task.claimed")
 def _task_claimed(view: State, event: AnyEvent, out: Sink) -> None:
     task = task_of(view, event)
+    if why := view.why_held(task):
+        raise IllegalTransition(f"task {task.id} cannot be claimed: {why}")
     out.task(
         replace(
             task,
@@ -275,7 +277,7 @@ def _agent_moved(view: State, event: AnyEvent, out: Sink) -> None:
     )
 
 
-@on("llm.call")
+@on("llm.call", fits_always=True)
 def _llm_call(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     usage = Usage(
@@ -295,7 +297,7 @@ def _llm_call(view: State, event: AnyEvent, out: Sink) -> None:
         out.task(replace(task, usage=task.usage + usage))
 
 
-@on("policy.denied")
+@on("policy.denied", fits_always=True)
 def _denied(view: State, event: AnyEvent, out: Sink) -> None:
     out.denial()
     if event.agent in view.instances:

@@ -141,4 +141,5 @@ KINDS: Mapping[str, str] = {
     "merge.completed": "commit, integration",
     "merge.conflicted": "paths[], onto, messages[]",
     "merge.rejected": "reason, paths[]",
+    "restore.done": "from(name of the archive), seq, head, at(when the backup was made)",
 }

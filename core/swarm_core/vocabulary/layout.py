@@ -73,6 +73,10 @@ class RepoLayout:
         return self.control / "state.json"
 
     @property
+    def metrics_file(self) -> Path:
+        return self.control / "metrics.json"
+
+    @property
     def logs(self) -> Path:
         return self.control / "logs"
 

@@ -86,9 +86,11 @@ RUN = Machine(
         ("halted", "awaiting_operator", "run.resumed"),
         ("halted", "recovering", "recovery.started"),
         ("recovering", "running", "recovery.completed"),
+        ("recovering", "awaiting_operator", "recovery.completed"),
         ("recovering", "halted", "recovery.failed"),
         *((held, held, event) for held in ("paused", "halted", "recovering") for event in GATE_EVENTS),
-        ("running", "completed", "run.completed"),
+        # A landing that was under way when the run was held is told all the same.
+        *((source, "completed", "run.completed") for source in ("running", "paused", "halted")),
         *((source, "failed", "run.failed") for source in ("running", "awaiting_operator", "paused", "halted")),
         *(
             (source, "aborted", "run.aborted")

@@ -173,10 +173,17 @@ Change = Callable[[State, AnyEvent, Sink], None]
 CHANGES: dict[str, Change] = {}
 
 
-def on(*kinds: str) -> Callable[[Change], Change]:
+ALWAYS_FIT: set[str] = set()
+
+
+def on(*kinds: str, fits_always: bool = False) -> Callable[[Change], Change]:
+    """Register the change that events of these kinds make. ``fits_always``: no state refuses them."""
+
     def register(change: Change) -> Change:
         for kind in kinds:
             CHANGES[kind] = change
+            if fits_always:
+                ALWAYS_FIT.add(kind)
         return change
 
     return register

@@ -13,10 +13,14 @@ from typing import Self
 
 from . import changes_evidence, changes_run, changes_work
 from .entities import Gate
+from .errors import IllegalTransition
 from .events import Event
-from .state import CHANGES, AnyEvent, Sink, State, Writer
+from .state import ALWAYS_FIT, CHANGES, AnyEvent, Sink, State, Writer
 
 __all__ = ["RunView", "changes_evidence", "changes_run", "changes_work"]
+
+# A run that is over keeps the tasks, gates and merges it ended with; costs and departures are still told.
+ENDED_WITH_THE_RUN = ("task.", "tasks.", "gate.", "merge.", "service.", "recovery.", "rollback.")
 
 
 class RunView(State):
@@ -40,8 +44,10 @@ class RunView(State):
 
     def check(self, event: AnyEvent) -> None:
         """Raise IllegalTransition if ``event`` does not fit the present state."""
+        if self.is_over and event.kind.startswith(ENDED_WITH_THE_RUN):
+            raise IllegalTransition(f"run {self.run.id} is {self.run.status}: {event.kind} comes too late")
         change = CHANGES.get(event.kind)
-        if change is not None:
+        if change is not None and event.kind not in ALWAYS_FIT:
             change(self, event, Sink())
 
     def apply(self, event: Event) -> None:

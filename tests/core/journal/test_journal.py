@@ -34,7 +34,7 @@ async def open_journal(path: Path, disk: RealDisk | None = None) -> Journal:
 async def test_events_come_back_as_they_were_appended(tmp_path: Path) -> None:
     path = tmp_path / "run" / "events.jsonl"
     journal = await open_journal(path)
-    written = await journal.append(*notes(3), Draft("task.ready", {"reason": "x"}, task="task_001", cause=2))
+    written = await journal.append(*notes(3), Draft("run.note", {"text": "x"}, task="task_001", cause=2))
     await journal.close()
 
     again = await open_journal(path)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarm_core.vocabulary.entities import Task
-from swarm_core.vocabulary.view import RunView
+from .entities import Task
+from .state import State
 
 HOLDING = ("running", "verifying", "merging", "blocked", "failed")
 _WILD = frozenset("*?[")
@@ -25,7 +25,7 @@ def overlap(one: str, other: str) -> bool:
 class Reservations:
     """Who holds what in one state of a run."""
 
-    def __init__(self, view: RunView) -> None:
+    def __init__(self, view: State) -> None:
         tasks = (view.tasks[name] for name in view.index.in_status(*HOLDING))
         self._held = [(path, task.id) for task in tasks for path in task.writes]
 

@@ -1,0 +1,126 @@
+"""The engine's hands in the simulated world.
+
+Preparing, starting, merging, adopting, retiring and giving up are the product's (``engine.acts.Hands``) over a
+simulated hub; only what talks to models, runs checks or touches the operator's checkout is written anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from swarm_core.checks.run import CheckRun
+from swarm_core.engine.acts import Hands
+from swarm_core.engine.evidence import Evidence, escalation_evidence, landing_evidence
+from swarm_core.engine.models import ModelPool
+from swarm_core.engine.runner import Runner
+from swarm_core.policy.effects import Act, RunAgent
+from swarm_core.vocabulary.entities import Gate, Task
+from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
+from swarm_core.vocabulary.events import Draft
+from swarm_core.workspace.hub import Hub
+
+from .agent import AgentFate, SimulatedAgent
+from .dice import Dice
+from .hub import SimulatedHub
+from .world import World
+
+CHECK_S = (0.5, 900.0)
+
+
+class SimulatedHands(Hands):
+    """Performs the acts of one run in a ``World``. What agents do is ``fate``'s to say.
+
+    ``surprised`` is told of an error that no hand should raise: those of the tree in ``vocabulary.errors`` are meant.
+    """
+
+    def __init__(
+        self, runner: Runner, hub: SimulatedHub, fate: AgentFate, surprised: Callable[[Act, Exception], None]
+    ) -> None:
+        super().__init__(runner, ModelPool(runner.spec, runner.layout.repo.root, runner.clock))
+        self.simulated_hub, self.fate, self.surprised = hub, fate, surprised
+
+    @property
+    def world(self) -> World:
+        return self.simulated_hub.world
+
+    @property
+    def dice(self) -> Dice:
+        return self.simulated_hub.dice
+
+    async def hub(self) -> Hub:
+        return cast(Hub, self.simulated_hub)
+
+    async def perform(self, act: Act) -> None:
+        try:
+            if isinstance(act, RunAgent):
+                agent = SimulatedAgent(self.runner, self.simulated_hub, self.fate, act)
+                await agent.perform(self.trailers(self.view.tasks[act.task], act.instance))
+            else:
+                await super().perform(act)
+        except SwarmError:
+            raise
+        except Exception as error:
+            self.surprised(act, error)
+            raise
+
+    # -- gates
+
+    async def _checks(self, tree: object, gate: Gate, where: str) -> list[CheckRun]:
+        results = []
+        for spec in self.runner.spec.checks:
+            seconds = self.dice.seconds(*CHECK_S)
+            await self.clock.sleep(seconds)
+            result = CheckRun(spec.name, spec.command, int(self.dice.strikes("check_fails")), round(seconds, 1), "")
+            data = {"name": spec.name, "exit_code": result.exit_code, "seconds": result.seconds, "tree": where}
+            kind = "check.passed" if result.has_passed else "check.failed"
+            await self.runner.record(Draft(kind, data, task=gate.task or None))
+            results.append(result)
+        return results
+
+    async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:
+        return escalation_evidence(gate, task, [])
+
+    async def _landing_evidence(self, gate: Gate) -> Evidence:
+        checks = await self._checks(None, gate, "merged")
+        world, hub = self.world, self.simulated_hub
+        diff = await hub.diff(world.base, world.integration)
+        return landing_evidence(
+            gate,
+            self.view.run,
+            [task for task in self.view.tasks.values() if not task.is_planning],
+            branch="main",
+            user_tip=world.user_tip,
+            is_fast_forward=world.user_tip == world.base,
+            diff=diff.text,
+            stat=diff.stat,
+            checks=checks,
+            blockers=self._in_the_way(),
+            about=self._landing_about(),
+        )
+
+    def _landing_about(self) -> str:
+        dirty = " dirty" if self.world.is_dirty else ""
+        return f"{self.world.user_tip} {self.world.integration}{dirty}"
+
+    def _in_the_way(self) -> list[str]:
+        return ["uncommitted changes"] if self.world.is_dirty else []
+
+    # -- the end
+
+    async def _land(self, gate: Gate) -> None:
+        world = self.world
+        is_landed = world.integration in world.ancestors(world.user_tip)
+        if not is_landed and (self._landing_about() != gate.about or self._in_the_way()):
+            reason = "the branch or the checkout moved after the decision"
+            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": reason}))
+            return
+        try:
+            commit = await self.simulated_hub.land(world.user_tip)
+        except WorkspaceError as error:
+            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": str(error)}))
+            return
+        await self._finish(landed=True, commit=commit, reason="")
+
+    async def _keep_unlanded(self, reason: str) -> None:
+        await self._finish(landed=False, commit=self.world.integration, reason=reason)
