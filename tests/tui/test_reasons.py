@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ def banner(at: Visit) -> str:
 
 def row(at: Visit, task: str) -> str:
     """The board's row of a task, as far as the board goes."""
-    lines = [line for line in at.text.splitlines() if f" {task} " in line and line.startswith("│")]
-    return lines[-1].split("││")[0]
+    (line,) = [line for line in at.text.splitlines() if re.match(f"│ . {task} ", line)]
+    return line.split("││")[0]
 
 
 def edge(at: Visit) -> str:
@@ -190,7 +191,14 @@ async def test_a_task_waits_for_the_one_that_holds_its_path(tmp_path: Path) -> N
             Draft("task.created", {**one, "title": "Auth", "writes": ["src/api/auth.py"]}, task="task_006"),
             Draft("task.ready", task="task_006"),
         )
-        assert "waits for task_005: src/api" in row(at, "006")
+        assert "waits for task_005, which holds src/api/*.py" in row(at, "006")
+
+
+async def test_a_task_at_a_gate_says_which_in_the_edge_and_its_size_in_the_row(tmp_path: Path) -> None:
+    async with visit(tmp_path, "backend gate", size=WIDE) as at:
+        await at.press("b", "down", "down")
+        assert edge(at).strip() == "002 waits at gate_003 for your decision"
+        assert "+22 −2" in row(at, "002")
 
 
 async def test_a_dropped_task_says_why(tmp_path: Path) -> None:

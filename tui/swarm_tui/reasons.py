@@ -12,6 +12,7 @@ from typing import Any
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.view import RunView
+from swarm_core.vocabulary.waits import waits_for
 from swarm_tui import words
 from swarm_tui.widgets.line_pane import Row
 
@@ -74,6 +75,8 @@ def next_step(view: RunView, task: Task, now: str) -> str:
             return _needs(view, task)
         case "ready":
             return _waits(view, task, now)
+        case "merging":
+            return waits_for(view, task, now)
         case "running":
             return _works(view, task)
         case "failed" | "blocked":
@@ -81,10 +84,15 @@ def next_step(view: RunView, task: Task, now: str) -> str:
     return ""
 
 
+def whole_story(view: RunView, task: Task, now: str) -> str:
+    """The same where there is room for what a row leaves out: which gate a task waits at, that the run is held."""
+    return next_step(view, task, now) or waits_for(view, task, now)
+
+
 def rests_s(task: Task, now: str) -> int:
     """Whole seconds until a failed task is tried again; 0 when it does not rest."""
     left_s = words.seconds_between(now, task.not_before) if task.not_before and task.status == "ready" else None
-    return max(0, ceil(left_s)) if left_s is not None else 0
+    return max(0, ceil(min(left_s, task.wait_s))) if left_s is not None else 0  # a clock set back lengthens nothing
 
 
 def _needs(view: RunView, task: Task) -> str:
@@ -100,14 +108,7 @@ def _waits(view: RunView, task: Task, now: str) -> str:
         return f"again in {rest_s} s, {_attempt(view, task)}: {task.reason}"
     if view.is_held:
         return task.reason if task.failed_kind else ""
-    if (held := _reserved(view, task)) is not None:
-        return f"waits for {held[1]}: {held[0]}"
-    if _service(view, task).get("adapter") == "external":
-        return f"waits for a worker of {task.assigned_to}"
-    live = [i for i in view.instances.values() if i.service == task.assigned_to and i.status != "retired"]
-    if live and all(instance.status in AT_WORK for instance in live):
-        return f"waits for {', '.join(instance.id for instance in live)}"
-    return ""
+    return waits_for(view, task, now)
 
 
 def _works(view: RunView, task: Task) -> str:
@@ -139,12 +140,3 @@ def _attempt(view: RunView, task: Task) -> str:
 def _service(view: RunView, task: Task) -> Mapping[str, Any]:
     found = view.run.services.get(task.assigned_to)
     return found if isinstance(found, Mapping) else {}
-
-
-def _reserved(view: RunView, task: Task) -> tuple[str, str] | None:
-    """A path that another task holds and this one needs, and who holds it."""
-    if not task.writes:
-        return None
-    from swarm_core.policy.reservations import Reservations  # pure, and needed only where tasks declare their paths
-
-    return Reservations(view).holder(task)

@@ -63,7 +63,7 @@ class Runs:
         try:
             for _ in self._news(reader, view):
                 time.sleep(BREATH_S)  # the room paints in between
-        except SwarmError as error:
+        except (SwarmError, OSError) as error:
             self.lines[name] = RunLine(name, Run(), problem=str(error))
             self._settle(name)
             return

@@ -64,7 +64,7 @@ class TaskBoard(LinePane):
     def _say_why(self) -> None:
         """The whole reason of the task under the cursor stands in the lower edge."""
         task = self.chosen
-        why = reasons.next_step(self.view, task, self.now) if task else ""
+        why = reasons.whole_story(self.view, task, self.now) if task else ""
         said = f" {task.id.removeprefix('task_')} {why} " if task and why else ""
         self.border_subtitle = Content(clean_line(said, max(20, self.content_size.width - 2)))
 
