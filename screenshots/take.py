@@ -76,6 +76,7 @@ async def take(name: str) -> str:
             extend_journal(RepoLayout(root).run(RUN).journal, *MORE[name])
         room = ControlRoom(SwarmClient(root), RUN, FixedClock())
         async with room.run_test(size=size) as pilot:
+            room.look_at_runs(None)
             await settled(pilot)
             await act(pilot)
             svg = room.export_screenshot(title="swarm-tui").replace(directory, WHERE)

@@ -49,7 +49,7 @@ async def test_one_goes_to_another_run_and_back_without_leaving(tmp_path: Path) 
     record_run(tmp_path, "two at work")
     write_run(tmp_path, NEWER, "Newer")
     async with visit(tmp_path, None, size=WIDE) as at:
-        await at.press("s", "enter")
+        await at.press("s", "up", "enter")
         assert at.place == "ControlScreen"
         assert "Newer" in at.text.splitlines()[0]
         assert "The architect's plan fills this board." in at.text
@@ -64,10 +64,12 @@ async def test_one_goes_to_another_run_and_back_without_leaving(tmp_path: Path) 
         assert at.inbox()[0]["run"] == RUN
 
 
-async def test_gates_that_waited_in_the_other_run_do_not_ring_when_one_comes(tmp_path: Path) -> None:
+async def test_the_run_that_waits_is_two_keys_away_and_its_gates_do_not_ring_when_one_comes(tmp_path: Path) -> None:
     record_run(tmp_path, "two at work")
     write_run(tmp_path, NEWER, "Newer", *gate(1))
+    write_run(tmp_path, OLDER, "Older")
     async with visit(tmp_path, None, size=WIDE) as at:
+        await look(at)
         await at.press("s", "enter")
         assert "⚑ 1 gate" in at.text.splitlines()[0]
         assert at.room.bells == 0
@@ -111,7 +113,7 @@ async def test_a_damaged_run_is_said_and_one_stays_where_one_is(tmp_path: Path) 
     journal = write_run(tmp_path, NEWER, "Newer")
     journal.write_bytes(journal.read_bytes().replace(b'"actor"', b'"ACTOR"', 3))
     async with visit(tmp_path, None, size=WIDE) as at:
-        await at.press("s")
+        await at.press("s", "up")
         assert "✗" in at.text
         assert "not an event" in at.text
         await at.press("enter")

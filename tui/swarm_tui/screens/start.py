@@ -88,8 +88,12 @@ class StartScreen(RoomScreen):
         self.query_one(KeyBar).offer([*commands.of("runs"), *commands.of("global")])
         self.room.runs.ids = list(reversed(self.client.runs()))
         self.told()
+        self.place_cursor()
         self.query_one(RunList).focus()
         self.room.look_at_runs(None)
+
+    def place_cursor(self) -> None:
+        """Where the list begins: at the newest."""
 
     def told(self) -> None:
         runs = self.room.runs
@@ -116,6 +120,14 @@ class RunsScreen(StartScreen):
 
     BINDINGS = [("escape", "back", "Back"), ("s", "back", "Back")]
     hint = " Enter goes to another run, Esc back to this one (▸); what is left goes on without you"
+
+    def place_cursor(self) -> None:
+        """On another run that waits at a gate, or else on this one."""
+        runs, here = self.query_one(RunList), self.store.run
+        waiting = (name for name in runs.runs if name != here and name in runs.lines and runs.lines[name].gates)
+        first = next(waiting, here)
+        if first in runs.runs:
+            runs.move_to(runs.runs.index(first))
 
     def action_open_run(self) -> None:
         if self.query_one(RunList).chosen == self.store.run:
