@@ -22,6 +22,7 @@ from swarm_core.policy.effects import Effect, MergeTask, Record
 from swarm_core.simulation import engine as simulated_engine
 from swarm_core.simulation.agent import SimulatedAgent
 from swarm_core.simulation.dice import Rates
+from swarm_core.simulation.journal import open_journal
 from swarm_core.simulation.schedule import play
 from swarm_core.simulation.world import World
 from swarm_core.vocabulary import changes_work
@@ -137,15 +138,15 @@ def merges_side_by_side(patch: Patch) -> None:
 
 def a_record_lost_in_a_crash(patch: Patch) -> None:
     """The last event that was told to be durable is not there after the restart."""
-    honest = simulated_engine.SimulatedEngine.__init__
+    honest = open_journal
 
-    def forgetful(self: Any, life: Any, world: World, store: Any, *rest: Any) -> None:
+    def forgetful(store: Any, *rest: Any) -> Any:
         if len(store.events) > 30:
             store.events.pop()
             store.times_s.pop()
-        honest(self, life, world, store, *rest)
+        return honest(store, *rest)
 
-    patch.setattr(simulated_engine.SimulatedEngine, "__init__", forgetful)
+    patch.setattr("swarm_core.simulation.schedule.open_journal", forgetful)
 
 
 def a_zombie_believed(patch: Patch) -> None:

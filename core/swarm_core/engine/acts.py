@@ -101,9 +101,8 @@ class Hands:
                 return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
             case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
-            case EvaluateGate(gate) if self.view.gates[gate].place in ("plan", "merge"):
-                data = {"reason": reason, "kind": "engine"}
-                return [Draft("task.failed", data, task=self.view.gates[gate].task)]
+            case EvaluateGate(gate):
+                return list(halting(self.view, f"{gate} cannot be measured: {reason}", trigger="workspace"))
             case RetireInstance(instance):
                 return [Draft("agent.retired", {"reason": f"its worktree is left: {reason}"}, agent=instance)]
             case Land(gate):
@@ -315,6 +314,9 @@ class Hands:
 
     async def _keep_unlanded(self, reason: str) -> None:
         hub = await self.hub()
+        if (await try_land(hub)).already:  # a landing whose undoing failed too: what is there is there
+            await self._finish(landed=True, commit=await hub.integration(), reason="it had landed before the decision")
+            return
         await keep_unlanded(hub)
         await self._finish(landed=False, commit=await hub.integration(), reason=reason)
 
