@@ -143,6 +143,7 @@ class Supervisor:
                 "directories": list(service.directories),
                 "replicas": service.replicas,
                 "adapter": service.adapter,
+                "retries": service.retries,
             }
             for key, service in spec.services.items()
         }
