@@ -156,7 +156,7 @@ def work(steps: Steps, directory: Path) -> None:
     if not layout.dir.exists():
         asyncio.run(write_beginning(layout, AGENTS))
     steps.start()
-    supervisor.Hands = StepHands  # type: ignore[attr-defined,assignment,misc]
+    supervisor.Hands = StepHands  # type: ignore[attr-defined,assignment]
     raise SystemExit(engine.main([str(layout.repo.root)]))
 
 

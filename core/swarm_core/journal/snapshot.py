@@ -23,7 +23,7 @@ from .segments import HEAD_BYTES, closed_path, first_seq
 
 SNAPSHOT = "snapshot.json"
 SNAPSHOT_VERSION = 1
-EVERY_EVENTS = 1_000
+EVERY_EVENTS = 250
 BACK_BYTES = 1 << 16
 _SUM_HEX = 64
 
