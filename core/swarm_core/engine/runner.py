@@ -222,15 +222,7 @@ class Runner:
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
         effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
-        has_recorded = False
-        for effect in effects:
-            if isinstance(effect, Record):
-                try:
-                    await self.record(*effect.drafts)
-                    has_recorded = True
-                except IllegalTransition:  # something else happened between the look and the write
-                    continue
-        if has_recorded:
+        if await self._record_each([effect for effect in effects if isinstance(effect, Record)]):
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
         wanted = set(acts)
@@ -243,6 +235,18 @@ class Runner:
                 continue  # an agent that was cancelled leaves before the next one sits down
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
+
+    async def _record_each(self, records: Sequence[Record]) -> bool:
+        """Record what follows from one look, with as few syncs as it can be; True if anything was recorded."""
+        outcomes = [self.recorder.enqueue(*record.drafts) for record in records]
+        has_recorded = False
+        for outcome in outcomes:
+            try:
+                await asyncio.shield(outcome)
+                has_recorded = True
+            except IllegalTransition:  # something else happened between the look and the write
+                continue
+        return has_recorded
 
     async def _perform(self, act: Act) -> None:
         assert self.performer is not None
