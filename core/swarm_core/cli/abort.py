@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from swarm_core.vocabulary.ids import ulid
-from swarm_core.vocabulary.inbox import InboxItem
-
-from .common import Parsers, add_run_option, chosen_run, here, require, wait_for_answer
+from .common import Parsers, add_run_option, ask
 
 
 def add(parsers: Parsers) -> None:
@@ -17,10 +14,4 @@ def add(parsers: Parsers) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    client = here()
-    run_id = chosen_run(client, options.run)
-    client.ensure_engine()
-    item = client.send(InboxItem(ulid(), "run.abort", run_id, data={"note": options.note}))
-    require(wait_for_answer(client, item))
-    print(f"{run_id}: aborted")
-    return 0
+    return ask(options, "run.abort", "aborted", note=options.note)

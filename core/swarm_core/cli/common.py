@@ -63,6 +63,19 @@ def wait_for_answer(client: SwarmClient, item: str, timeout_s: float = ANSWER_TI
     )
 
 
+def ask(options: argparse.Namespace, kind: str, said: str, **data: Any) -> int:
+    """Ask the engine something about the chosen run, say ``said`` when it was done, and return the exit code.
+
+    Raises DecisionRefused with the engine's reason.
+    """
+    client = here()
+    run_id = chosen_run(client, options.run)
+    client.ensure_engine()
+    require(wait_for_answer(client, client.ask(kind, run_id, **data)))
+    print(f"{run_id}: {said}")
+    return 0
+
+
 def require(answer: Answer, hint: str = "") -> Answer:
     """Raises DecisionRefused with the engine's reason unless the request was applied; ``hint`` is the next step where
     the engine names none."""

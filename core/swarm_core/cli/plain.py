@@ -9,13 +9,17 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.events import Event
 
 WIDTH = 160
-_QUIET = frozenset({"agent.busy", "agent.idle", "merge.checking", "llm.call", "gate.evaluating"})
+_QUIET = frozenset(
+    {"agent.busy", "agent.idle", "agent.resumed", "merge.checking", "llm.call", "gate.evaluating", "phase.work_done"}
+)
 _Say = Callable[[Mapping[str, Any]], str]
 _SAY: Mapping[str, _Say] = {
     "run.created": lambda d: f"goal: {d.get('goal')}",
     "run.started": lambda d: f"base {str(d.get('base'))[:12]} of {d.get('base_ref')}",
     "run.completed": lambda d: f"{d.get('outcome')}, {'landed' if d.get('landed') else 'not landed'} {d.get('reason')}",
     "task.created": lambda d: f"{d.get('title')} → {d.get('assigned_to')}",
+    "task.released": lambda d: f"{d.get('reason')}: again in {d.get('wait_s', 0)} s (failure {d.get('failures', 0)})",
+    "task.reassigned": lambda d: f"to {d.get('assigned_to') or 'the same service'} {d.get('note', '')}",
     "task.submitted": lambda d: f"{d.get('files')} files +{d.get('insertions')} -{d.get('deletions')}",
     "task.reopened": lambda d: f"round {d.get('iteration')}: {d.get('note')}",
     "agent.starting": lambda d: f"worktree {d.get('worktree')}",
@@ -27,6 +31,14 @@ _SAY: Mapping[str, _Say] = {
     "gate.opened": lambda d: f"{d.get('gate')}: {d.get('summary')}",
     "gate.decided": lambda d: f"{d.get('gate')}: {d.get('verdict')} {d.get('note')}",
     "merge.completed": lambda d: f"integration is {str(d.get('integration'))[:12]}",
+    "receipt.sealed": lambda d: f"{d.get('status')} {d.get('path')}",
+    "spec.drift": lambda d: f"{d.get('path')} changed since the run began; the run goes on with its own copy",
+    "incident.opened": lambda d: f"{d.get('incident')} ({d.get('scope')}): {d.get('reason')}",
+    "event.refused": lambda d: f"{d.get('kind')}: {d.get('reason')}",
+    "rollback.done": lambda d: (
+        f"to event {d.get('to_seq')}, {len(d.get('tasks', {}))} tasks begin again or are dropped"
+    ),
+    "recovery.completed": lambda d: f"after {d.get('seconds')} s",
     "merge.conflicted": lambda d: f"conflict in {', '.join(d.get('paths', ()))}",
 }
 
@@ -39,6 +51,6 @@ def line(event: Event) -> str | None:
     known = say(event.data) if say else str(event.data.get("reason") or event.data.get("text") or "")
     if say is None and event.kind.startswith("check."):
         known = f"{event.data.get('name')} on the {event.data.get('tree')} tree in {event.data.get('seconds')} s"
-    who = event.agent or event.task or "engine"
+    who = event.agent or event.task or event.phase or event.actor
     where = f"{event.task} " if event.task and event.agent else ""
     return clean_line(f"{event.ts[11:19]} {who:<12} {event.kind:<18} {where}{known}".rstrip(), WIDTH)

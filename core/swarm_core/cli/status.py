@@ -10,6 +10,7 @@ from typing import Any
 from swarm_core.client import EngineStatus
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.view import RunView
+from swarm_core.vocabulary.waits import waits_for
 
 from .common import Parsers, add_run_option, chosen_run, here
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if options.as_json:
         print(json.dumps(document(view, engine), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(clean_line(line) for line in lines(view, engine)))
+        print("\n".join(clean_line(line) for line in lines(view, engine, client.clock.now())))
     return 0
 
 
@@ -38,13 +39,16 @@ def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
         "engine": asdict(engine),
         "usage": asdict(view.usage),
         "denials": view.denials,
+        "held_services": dict(view.held_services),
+        "incidents": [asdict(incident) for incident in view.incidents.values()],
+        "phases": [asdict(phase) for phase in view.phases.values()],
         "instances": [asdict(instance) for instance in view.instances.values()],
-        "tasks": [asdict(task) for task in view.tasks.values()],
+        "tasks": [{**asdict(task), "waits_for": waits_for(view, task)} for task in view.tasks.values()],
         "gates": [asdict(gate) for gate in view.gates.values()],
     }
 
 
-def lines(view: RunView, engine: EngineStatus) -> list[str]:
+def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
     run, usage = view.run, view.usage
     alive = f"engine {engine.pid}" if engine.is_alive else "no engine"
     out = [
@@ -54,12 +58,22 @@ def lines(view: RunView, engine: EngineStatus) -> list[str]:
     ]
     if run.reason:
         out.append(f"  {run.reason}")
+    if view.is_held:
+        out.append(f"  held ({run.pause or run.status}): swarm-tui resume goes on")
+    out += [f"  service {name}: {reason}" for name, reason in view.held_services.items()]
+    out += [f"  {name} changed since the run began; the run goes on with its own copy" for name in run.drift]
+    out += [
+        f"  {i.id} ({i.severity.lower()}, {i.scope}): {i.reason}"
+        for i in view.incidents.values()
+        if i.status != "closed"
+    ]
     out += ["", "INSTANCE        STATE      TASK       TOKENS  WORKTREE"]
     for i in view.instances.values():
         out.append(f"{i.id:<15} {i.status:<10} {i.task or '-':<9} {i.usage.tokens:>7}  {i.worktree}")
     out += ["", "TASK      STATE      SERVICE      ROUND  TITLE"]
     for t in view.tasks.values():
-        why = f"  ({t.reason})" if t.reason and t.status in ("blocked", "failed", "cancelled") else ""
+        told = [waits_for(view, t, now), t.reason if t.status in ("blocked", "failed", "cancelled") else ""]
+        why = f"  ({'; '.join(part for part in told if part)})" if any(told) else ""
         out.append(f"{t.id:<9} {t.status:<10} {t.assigned_to:<12} {t.iteration:>5}  {t.title}{why}")
     if view.open_gates:
         out += ["", "GATES WAITING"]

@@ -16,6 +16,7 @@ from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.view import RunView
 
 CHUNK_BYTES = 1 << 22
+UNTOUCHED = ("pending", "ready", "running", "verifying")
 
 
 def view_at(path: Path, seq: int) -> RunView:
@@ -57,17 +58,26 @@ async def earlier(path: Path, seq: int) -> RunView:
 
 
 def taken_back(now: RunView, then: RunView) -> dict[str, str]:
-    """What becomes of each task: ``again`` begins anew, ``drop`` did not exist then. Others stay as they are."""
-    out = {}
+    """What becomes of each task: ``again`` begins anew, ``drop`` did not exist then. Others stay as they are.
+
+    Work that rests on nothing that is taken back goes on: an agent that was at it before, and what waits at a gate.
+    """
+    known = {"", then.run.base, then.run.integration, *(merge.merged_as for merge in then.merges.values())}
+    out: dict[str, str] = {}
     for task in now.tasks.values():
         before = then.tasks.get(task.id)
         if before is None:
             if task.status not in ("cancelled", "skipped"):
                 out[task.id] = "drop"
-        elif before.status in TASK.terminal:
-            continue
-        elif task.status != "pending":
+        elif before.status not in TASK.terminal and not (task.status in UNTOUCHED and task.base in known):
             out[task.id] = "again"
+    grew = True
+    while grew:
+        grew = False
+        for task in now.tasks.values():
+            is_open = task.id not in out and task.status not in TASK.terminal and task.status != "pending"
+            if is_open and any(out.get(name) == "again" for name in task.dependencies):
+                out[task.id], grew = "again", True
     return out
 
 

@@ -142,6 +142,7 @@ class Supervisor:
                 "model": models.label(service, options),
                 "directories": list(service.directories),
                 "replicas": service.replicas,
+                "adapter": service.adapter,
             }
             for key, service in spec.services.items()
         }

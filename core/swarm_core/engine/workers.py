@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from swarm_core.agents.coordination import Handoff, Outcome
 from swarm_core.agents.log import AgentLog
 from swarm_core.policy.ranking import score
-from swarm_core.policy.reservations import Reservations
 from swarm_core.vocabulary.entities import Instance, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.inbox import InboxItem
+from swarm_core.vocabulary.reservations import Reservations
 from swarm_core.workspace.hub import Hub
 
 from .agent_act import AgentAct

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.machines import TASK
+from swarm_core.vocabulary.reservations import Reservations
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
 from .effects import Effect, Record, RetireInstance, StartInstance
 from .outlook import Outlook
 from .ranking import score
-from .reservations import Reservations
 
 Key = tuple[float, int, str]
 

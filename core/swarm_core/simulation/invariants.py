@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from swarm_core.engine.inbox import Verdict
-from swarm_core.policy.reservations import HOLDING, overlap
 from swarm_core.vocabulary.entities import PLANNING_TASK, Gate
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.machines import MACHINES
+from swarm_core.vocabulary.reservations import HOLDING, overlap
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import ENDED_WITH_THE_RUN, RunView
 

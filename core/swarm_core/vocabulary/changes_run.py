@@ -140,7 +140,10 @@ def _phase_moved(view: State, event: AnyEvent, out: Sink) -> None:
 
 @on("recovery.started", "recovery.completed", "recovery.failed")
 def _recovery(view: State, event: AnyEvent, out: Sink) -> None:
-    status = RUN.step(view.run.status, event.kind, subject=view.run.id)
+    wanted = None
+    if event.kind == "recovery.completed":
+        wanted = "awaiting_operator" if view.index.open_gates else "running"
+    status = RUN.step(view.run.status, event.kind, wanted, subject=view.run.id)
     target = int(event.data.get("to_seq", 0)) if event.kind == "recovery.started" else 0
     pause = "" if event.kind == "recovery.completed" else view.run.pause
     out.run(replace(view.run, status=status, rollback_to=target, pause=pause, reason=event.data.get("reason", "")))
@@ -153,14 +156,15 @@ def _recovery(view: State, event: AnyEvent, out: Sink) -> None:
 def _rolled_back(view: State, event: AnyEvent, out: Sink) -> None:
     """Tasks named here begin again or are dropped; what came after the point is history, not state."""
     data = event.data
-    for name, change in data.get("tasks", {}).items():
+    changes = data.get("tasks", {})
+    for name, change in changes.items():
         task = view.tasks.get(name)
         if task is None:
             raise IllegalTransition(f"rollback: there is no task {name}")
         out.task(_taken_back(task, str(change), out.ts))
         out.unmerge(name)
-    for gate in view.gates.values():
-        if gate.status in ("open", "evaluating") or gate.place == "landing":
+    for gate in list(view.gates.values()):
+        if gate.place == "landing" or (gate.task in changes and gate.status in ("open", "evaluating")):
             out.gate(replace(gate, status="aborted"))
     for key in data.get("phases", ()):
         phase = view.phases.get(key)

@@ -86,6 +86,7 @@ RUN = Machine(
         ("halted", "awaiting_operator", "run.resumed"),
         ("halted", "recovering", "recovery.started"),
         ("recovering", "running", "recovery.completed"),
+        ("recovering", "awaiting_operator", "recovery.completed"),
         ("recovering", "halted", "recovery.failed"),
         *((held, held, event) for held in ("paused", "halted", "recovering") for event in GATE_EVENTS),
         ("running", "completed", "run.completed"),

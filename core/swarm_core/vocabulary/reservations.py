@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from swarm_core.vocabulary.entities import Task
-from swarm_core.vocabulary.view import RunView
+from .entities import Task
+from .state import State
 
 HOLDING = ("running", "verifying", "merging", "blocked", "failed")
 _WILD = frozenset("*?[")
@@ -26,7 +26,7 @@ def overlap(one: str, other: str) -> bool:
 class Reservations:
     """Who holds what in one state of a run."""
 
-    def __init__(self, view: RunView) -> None:
+    def __init__(self, view: State) -> None:
         self._view = view
         self._taken: list[tuple[str, str]] = []
         self._known: list[tuple[str, str]] | None = None
