@@ -71,7 +71,7 @@ class Inbox:
                     poll_delay_ms=100,
                 ):
                     yield None
-            except OSError as error:  # no inotify watch left, or the directory went away
+            except (OSError, RuntimeError) as error:  # no directory, or no inotify instance left
                 LOGGER.warning("inbox is polled: %s", error)
                 polling = True
             await self.clock.sleep(POLL_MS / 1000)
