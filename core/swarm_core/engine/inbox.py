@@ -58,7 +58,8 @@ class Inbox:
         """Ticks when the directory changed, and once a second in any case."""
         polling: bool | None = None
         while True:
-            self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
+            if self.layout.root.is_dir():  # a repository that was deleted is not made again
+                self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
             try:
                 async for _ in awatch(
                     self.layout.inbox,
