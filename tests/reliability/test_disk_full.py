@@ -75,16 +75,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def fill(ballast: Path, size: int) -> None:
+    with ballast.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x" * size)
+
+
 def test_a_full_file_system_holds_the_run_until_there_is_space(small_disk: Path) -> None:
     client = repository(small_disk.parent)
     run = begin(client)
     before = gate_opens(client, run).last_seq
     ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            with pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(b"x" * size)
+    for size in (1 << 16, 1 << 12, 1):
+        with pytest.raises(OSError, match="No space left"):
+            fill(ballast, size)
     journal = client.layout.run(run).journal
     with journal.open("rb") as file:  # the last page of the journal has room for a few events yet
         room = -os.fstat(file.fileno()).st_size % os.sysconf("SC_PAGE_SIZE")
