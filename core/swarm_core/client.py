@@ -31,6 +31,7 @@ from swarm_core.vocabulary.layout import RepoLayout
 from swarm_core.vocabulary.view import RunView
 
 ENGINE_TIMEOUT_S = 20.0
+ANOTHER_APPEARS_S = 2.0
 OUTPUT_TAIL_BYTES = 4_000
 
 
@@ -170,13 +171,16 @@ class SwarmClient:
         if status.is_alive:
             return status
         process, output = self._spawn()
-        deadline = time.monotonic() + timeout_s
+        begun = time.monotonic()
+        deadline = begun + timeout_s
         while time.monotonic() < deadline:
             status = self.engine()
             if status.is_alive and status.message not in ("", "starting"):
                 return status
             code = process.poll()
-            if code is not None and not status.is_alive:
+            if code == EngineError.exit_code and time.monotonic() < begun + ANOTHER_APPEARS_S:
+                pass  # another engine holds the repository; if its control files were deleted it writes them anew
+            elif code is not None and not status.is_alive:
                 said = output.read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()
                 raise EngineError(
                     f"the engine did not start (exit {code}): {said or 'it said nothing'}",
