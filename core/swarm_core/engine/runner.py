@@ -249,6 +249,15 @@ class Runner:
         return has_recorded
 
     async def _perform(self, act: Act) -> None:
+        try:
+            await self._try_to_perform(act)
+        except JournalPoisoned as error:
+            self._stop_for_good(error)  # whoever drives the run hears of it, and nobody else has to
+        finally:
+            self.jobs.pop(act, None)
+            self.changed.set()
+
+    async def _try_to_perform(self, act: Act) -> None:
         assert self.performer is not None
         try:
             await self.performer.perform(act)
@@ -257,9 +266,6 @@ class Runner:
             raise
         except Exception as error:  # noqa: BLE001 -- an act's failure is a fact to record, not the end of the engine
             await self._failed(act, error)
-        finally:
-            self.jobs.pop(act, None)
-            self.changed.set()
 
     async def _failed(self, act: Act, error: Exception) -> None:
         """Try again a little later; after the third time let the operator decide."""
