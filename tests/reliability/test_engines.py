@@ -85,7 +85,7 @@ def test_an_engine_whose_repository_is_deleted_ends_by_itself(tmp_path: Path) ->
         engine.kill()
     assert engine.returncode == EngineError.exit_code
     assert f"{client.layout.root} was deleted" in said
-    assert not client.layout.root.exists()
+    assert client.runs() == []  # a projection that was being written may come back, a journal does not
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the CPU time of a process is read from /proc")
