@@ -46,6 +46,7 @@ SIDE_BY_SIDE = frozenset(
         "agent.retired",
         "gate.evaluating",
         "gate.opened",
+        "gate.decided",
         "merge.queued",
         "merge.checking",
         "merge.completed",
