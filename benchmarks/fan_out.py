@@ -77,9 +77,8 @@ def main() -> int:
     print(f"  wall {statistics.median(r.wall_s for r in rounds) / SHAPE.tasks * 1e3:.2f} ms a task, ", end="")
     print(f"CPU {statistics.median(r.cpu_s for r in rounds) / SHAPE.tasks * 1e3:.2f} ms a task")
     print(f"  {syncs:.2f} syncs an event · goal at most {GOAL_SYNCS}")
-    print(
-        f"  {ratio:.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f}) the time of its events synced one by one · goal at most {GOAL_RATIO:g}"
-    )
+    print(f"  {ratio:.2f}x ({ratios[0]:.2f} to {ratios[-1]:.2f}) the time of its events one by one", end=" ")
+    print(f"· goal at most {GOAL_RATIO:g}")
     return 0 if syncs <= GOAL_SYNCS and ratio <= GOAL_RATIO else 1
 
 
