@@ -178,7 +178,8 @@ class SwarmClient:
                 return status
             code = process.poll()
             if code == EngineRunning.exit_code and not status.is_alive:
-                time.sleep(RETRY_S)  # another one is leaving, or coming back
+                # Another engine holds the repository: it leaves, comes back, or writes its deleted control files anew.
+                time.sleep(RETRY_S)
                 process, output = self._spawn()
             elif code is not None and not status.is_alive:
                 said = output.read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()

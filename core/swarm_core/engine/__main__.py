@@ -56,7 +56,7 @@ def _serve(layout: RepoLayout, linger_s: float) -> int:
     from .lock import EngineLock
     from .supervisor import Supervisor
 
-    lock = EngineLock.acquire(layout.engine_lock)
+    lock = EngineLock.acquire(layout.engine_lock, layout.root)
     try:
         set_up(layout.engine_log, clock)
         asyncio.run(Supervisor(layout, clock, linger_s=linger_s).serve())

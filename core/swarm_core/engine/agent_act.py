@@ -112,6 +112,8 @@ class AgentAct:
 
     async def _is_own_commit(self, hub: Hub, wanted: str, tip: str) -> bool:
         """A commit of this task that was made but not journaled before a crash; journals it now."""
+        if any(merge.commit == tip for merge in self.runner.view.merges.values()):
+            return False  # the task before this one ended there
         trailers = await hub.trailers(tip)
         if trailers.get("Task-Id") != self.task.id or trailers.get("Run-Id") != self.runner.view.run.id:
             return False

@@ -58,7 +58,8 @@ class Inbox:
         """Ticks when the directory changed, and once a second in any case."""
         polling: bool | None = None
         while True:
-            self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
+            if self.layout.root.is_dir():  # a repository that was deleted is not made again
+                self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
             try:
                 async for _ in awatch(
                     self.layout.inbox,
@@ -71,7 +72,7 @@ class Inbox:
                     poll_delay_ms=100,
                 ):
                     yield None
-            except OSError as error:  # no inotify watch left, or the directory went away
+            except (OSError, RuntimeError) as error:  # no directory, or no inotify instance left
                 LOGGER.warning("inbox is polled: %s", error)
                 polling = True
             await self.clock.sleep(POLL_MS / 1000)

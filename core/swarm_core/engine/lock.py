@@ -1,4 +1,8 @@
-"""One engine per repository: an advisory lock that dies with its holder, with the holder's name inside."""
+"""One engine per repository: advisory locks that die with their holder, one with the holder's name inside.
+
+``.multi-agent/`` may be deleted at any time, and the lock file with it; the repository's own directory is locked as
+well, so that a second engine cannot begin beside one whose lock file is gone.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,11 @@ class EngineLock:
     start time are only there to name the holder.
     """
 
-    def __init__(self, path: Path, fd: int) -> None:
-        self.path, self._fd = path, fd
+    def __init__(self, path: Path, fd: int, root_fd: int) -> None:
+        self.path, self._fd, self._root_fd = path, fd, root_fd
 
     @classmethod
-    def acquire(cls, path: Path) -> Self:
+    def acquire(cls, path: Path, root: Path) -> Self:
         """Raises EngineRunning with the holder's pid, or EngineError if the file cannot be made."""
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -40,10 +44,21 @@ class EngineLock:
                 f"another engine works on this repository: {holder or 'unknown process'}",
                 hint="swarm-tui attach opens it; swarm-tui doctor shows it",
             ) from error
+        root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(root_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(root_fd)
+            os.close(fd)
+            raise EngineRunning(
+                f"another engine works on {root}; its {path.name} was deleted",
+                hint="swarm-tui attach opens it",
+            ) from error
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid(), "start": process_start(os.getpid())}).encode() + b"\n", 0)
-        return cls(path, fd)
+        return cls(path, fd, root_fd)
 
     def release(self) -> None:
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+        os.close(self._root_fd)

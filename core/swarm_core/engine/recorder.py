@@ -21,7 +21,8 @@ from .diagnostics import LOGGER
 
 FULL_DISK_POLL_S = 1.0
 REMEMBERED = 64
-# What changes its own task and agent and nothing else: such facts can be checked side by side and written together.
+# What changes its own task, agent, gate and merge and nothing that another of these asks about: such facts can be
+# checked side by side and written together.
 SIDE_BY_SIDE = frozenset(
     {
         "llm.call",
@@ -32,8 +33,25 @@ SIDE_BY_SIDE = frozenset(
         "handoff.recorded",
         "check.passed",
         "check.failed",
+        "task.created",
+        "task.ready",
+        "task.claimed",
+        "task.submitted",
+        "task.verified",
+        "task.reopened",
+        "task.done",
+        "agent.starting",
+        "agent.ready",
         "agent.busy",
+        "agent.idle",
         "agent.waiting",
+        "agent.retired",
+        "gate.evaluating",
+        "gate.opened",
+        "gate.decided",
+        "merge.queued",
+        "merge.checking",
+        "merge.completed",
     }
 )
 _Waiter = tuple[Sequence[Draft], "asyncio.Future[list[Event]]"]
@@ -59,12 +77,19 @@ class Recorder:
 
     async def record(self, *drafts: Draft) -> list[Event]:
         """Append and apply in one step; durable when it returns. See ``Runner.record``."""
+        return await asyncio.shield(self.enqueue(*drafts))
+
+    def enqueue(self, *drafts: Draft) -> asyncio.Future[list[Event]]:
+        """As ``record``, without waiting: what is enqueued one after the other shares syncs where it can.
+
+        The outcome is looked at even if nobody waits for it; a caller that may be cancelled shields it.
+        """
         done: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_look_at)
         self._waiting.append((drafts, done))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="recorder")
-        return await asyncio.shield(done)
+        return done
 
     async def _work(self) -> None:
         try:
@@ -160,7 +185,7 @@ class Recorder:
 
 def _keys(drafts: Sequence[Draft], touched: set[str]) -> bool:
     """Whether ``drafts`` may be written beside what touches ``touched``, which then takes them in."""
-    mine = {key for draft in drafts for key in (draft.task, draft.agent) if key}
+    mine = {key for draft in drafts for key in (draft.task, draft.agent, draft.data.get("gate")) if key}
     if any(draft.kind not in SIDE_BY_SIDE for draft in drafts) or not mine or not touched.isdisjoint(mine):
         return False
     touched |= mine

@@ -225,12 +225,7 @@ class Runner:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
         effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
         seen = self.view.last_seq
-        for effect in effects:
-            if isinstance(effect, Record):
-                try:
-                    await self.record(*effect.drafts)
-                except IllegalTransition:  # something else happened between the look and the write
-                    continue
+        await self._record_each([effect for effect in effects if isinstance(effect, Record)])
         if self.view.last_seq != seen:  # acts that were called for then may have been done meanwhile
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
@@ -245,7 +240,25 @@ class Runner:
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
 
+    async def _record_each(self, records: Sequence[Record]) -> None:
+        """Record what follows from one look, with as few syncs as it can be."""
+        outcomes = [self.recorder.enqueue(*record.drafts) for record in records]
+        for outcome in outcomes:
+            try:
+                await asyncio.shield(outcome)
+            except IllegalTransition:  # something else happened between the look and the write
+                continue
+
     async def _perform(self, act: Act) -> None:
+        try:
+            await self._try_to_perform(act)
+        except JournalPoisoned as error:
+            self._stop_for_good(error)  # whoever drives the run hears of it, and nobody else has to
+        finally:
+            self.jobs.pop(act, None)
+            self.changed.set()
+
+    async def _try_to_perform(self, act: Act) -> None:
         assert self.performer is not None
         try:
             await self.performer.perform(act)
@@ -254,9 +267,6 @@ class Runner:
             raise
         except Exception as error:  # noqa: BLE001 -- an act's failure is a fact to record, not the end of the engine
             await self._failed(act, error)
-        finally:
-            self.jobs.pop(act, None)
-            self.changed.set()
 
     async def _failed(self, act: Act, error: Exception) -> None:
         """Try again a little later; after the third time let the operator decide."""

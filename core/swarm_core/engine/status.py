@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import swarm_core
@@ -37,7 +38,8 @@ class EngineStatusFile:
             temporary.write_text(json.dumps(body) + "\n")
             temporary.replace(self.path)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     async def beat(self) -> None:
         """Touch the file once a second until cancelled; write it anew if it was deleted."""
@@ -45,6 +47,7 @@ class EngineStatusFile:
             try:
                 os.utime(self.path)
             except OSError:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(OSError):  # no parents: a repository that was deleted is not made again
+                    self.path.parent.mkdir(exist_ok=True)
                 self.say(self.message)
             await self.clock.sleep(BEAT_S)

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import swarm_core
@@ -21,7 +22,7 @@ from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
 from swarm_core.telemetry import live
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import JournalError, JournalPoisoned, SwarmError, UsageError
+from swarm_core.vocabulary.errors import EngineError, JournalError, JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.ids import SLUG, ulid
 from swarm_core.vocabulary.inbox import InboxItem
@@ -58,6 +59,8 @@ class Supervisor:
         self.stopping = asyncio.Event()
         self.idle_since = clock.monotonic_s()
         self.born = ulid()
+        self.root_identity = _identity(layout.root)
+        self.unresumed: dict[str, str] = {}
         self._fatal: BaseException | None = None
 
     async def serve(self) -> None:
@@ -70,7 +73,8 @@ class Supervisor:
         beat = asyncio.create_task(self.status.beat())
         await self._resume_all()
         inbox = asyncio.create_task(Inbox(self.layout, self.clock, self._handle).serve())
-        self.status.say("ready")
+        left = "".join(f"; run {run} cannot be resumed: {why}" for run, why in self.unresumed.items())
+        self.status.say(f"ready{left}")
         try:
             await self._until_done(inbox)
         finally:
@@ -88,6 +92,8 @@ class Supervisor:
         while not self.stopping.is_set() and self._fatal is None:
             if inbox.done():
                 inbox.result()
+            if _identity(self.layout.root) != self.root_identity:
+                self._leave_at_once(f"{self.layout.root} was deleted or moved away")
             self.tracing = [process for process in self.tracing if process.poll() is None]
             await self.drift.look([runner for runner, _ in self.runs.values()])
             if self.runs:
@@ -100,6 +106,13 @@ class Supervisor:
             except TimeoutError:
                 continue
 
+    def _leave_at_once(self, reason: str) -> None:
+        """As a crash would: to clean up would make the directories anew that somebody removed."""
+        LOGGER.error("the engine ends: %s", reason)
+        sys.stderr.write(f"swarm-tui engine: {reason}: the engine ends\n")
+        sys.stderr.flush()
+        os._exit(EngineError.exit_code)
+
     # -- runs
 
     async def _resume_all(self) -> None:
@@ -109,9 +122,9 @@ class Supervisor:
                 continue
             try:
                 await self._resume(layout)
-            except SwarmError as error:
+            except (SwarmError, OSError) as error:
                 LOGGER.error("run %s cannot be resumed: %s", run, error)
-                self.status.say(f"run {run} cannot be resumed: {error.message}")
+                self.unresumed[run] = error.message if isinstance(error, SwarmError) else str(error)
 
     async def _resume(self, layout: RunLayout) -> None:
         journal = await Journal.open(layout.journal, layout.run, self.clock)
@@ -206,6 +219,8 @@ class Supervisor:
                 return Verdict(True)
             case "engine.halt":
                 return await self._halt_everything(item)
+        if item.run in self.unresumed:
+            return Verdict(False, f"run {item.run} cannot be resumed: {self.unresumed[item.run]}", item.run)
         if item.run not in self.runs:
             return await asyncio.to_thread(self._after_the_run, item)
         return await handle(self.runs[item.run][0], item)
@@ -228,6 +243,14 @@ class Supervisor:
             if runner.view.run.pause != "stop" and (await handle(runner, stop)).is_applied:
                 halted.append(name)
         return Verdict(True, f"halted: {', '.join(halted) or 'nothing was under way'}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino)
 
 
 def _is_over(path: Path) -> bool:

@@ -21,6 +21,22 @@ MIN_WAKE_S = 0.001  # a difference of two readings may be a hair above nothing f
 BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "task.reassigned"})
 
 
+class _Waited(Mapping[str, float]):
+    """Seconds that each ready task has waited; computed where somebody asks, for few of thousands are looked at."""
+
+    def __init__(self, since: Mapping[str, float], now_s: float) -> None:
+        self._since, self._now_s = since, now_s
+
+    def __getitem__(self, task: str) -> float:
+        return self._now_s - self._since[task]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._since)
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+
 class Watch:
     """Follows one run's events. ``beat`` is a sign of life of whoever works on a task."""
 
@@ -57,8 +73,7 @@ class Watch:
     def outlook(self, slots: int) -> Outlook:
         now_s = self.clock.monotonic_s()
         self._rests = {name: until for name, until in self._rests.items() if until > now_s}
-        waited = {name: now_s - since for name, since in self._ready_since.items()} if self.view.index.ready_of else {}
-        return Outlook(frozenset(self._rests), slots, self._current_ranks(), waited)
+        return Outlook(frozenset(self._rests), slots, self._current_ranks(), _Waited(self._ready_since, now_s))
 
     def lost(self) -> Iterator[Task]:
         """Running tasks whose worker has shown no sign of life for too long."""

@@ -93,9 +93,7 @@ class _Decision:
         view = self.view
         for name in view.index.in_status("verifying"):
             yield from self._verifying(view.tasks[name])
-        for name in view.index.in_status("merging"):
-            yield from self._merging(view.tasks[name])
-        yield from self._merge_queue()
+        yield from self._merging()
         for gate in view.open_gates:
             if gate.task and view.tasks[gate.task].status in TASK.terminal:
                 data = {"gate": gate.id, "reason": f"{gate.task} is {view.tasks[gate.task].status}"}
@@ -205,20 +203,15 @@ class _Decision:
                 drafts.append(Draft("task.cancelled", {"reason": change.get("reason", "")}, task=change["task"]))
         return Record((*drafts, Draft("task.done", {"commit": ""}, task=task.id)))
 
-    def _merging(self, task: Task) -> Iterator[Effect]:
-        merge = self.view.merges.get(task.id)
-        if merge is None or merge.status == "conflicted":
-            yield Record((Draft("merge.queued", {"commit": task.commit}, task=task.id),))
-        elif merge.status == "merged":
-            yield Record((Draft("task.done", {"commit": merge.merged_as}, task=task.id),))
-
-    def _merge_queue(self) -> Iterator[Effect]:
+    def _merging(self) -> Iterator[Effect]:
         """One at a time, first come first served; one that was under way in a crash goes on."""
-        known = (self.view.merges.get(name) for name in self.view.index.in_status("merging"))
-        waiting = [merge for merge in known if merge is not None and merge.status in ("queued", "checking")]
-        if waiting:
-            merge = min(waiting, key=lambda m: (m.status != "checking", m.order))
-            yield MergeTask(merge.task, merge.commit)
+        view, index = self.view, self.view.index
+        for name in index.merge_unqueued:
+            yield Record((Draft("merge.queued", {"commit": view.tasks[name].commit}, task=name),))
+        for name in index.merge_finished:
+            yield Record((Draft("task.done", {"commit": view.merges[name].merged_as}, task=name),))
+        for name in itertools.islice(itertools.chain(index.merge_checking, index.merge_queue), 1):
+            yield MergeTask(name, view.merges[name].commit)
 
     # -- failures
 

@@ -1,4 +1,5 @@
-"""Which tasks and gates are where: kept beside the entities, so that a look at a run costs what is open, not what was.
+"""Which tasks, gates and merges are where: kept beside the entities, so that a look at a run costs what is open, not
+what was.
 
 Everything here follows from the entities and can be built from them at any time.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .entities import Gate, Task
+from .entities import Gate, Merge, Task
 
 DEAD = ("cancelled", "skipped")
 
@@ -27,8 +28,13 @@ class Index:
         self.latest_gate: dict[tuple[str, str], str] = {}
         self.open_gates: dict[str, None] = {}
         self.plans_about: dict[str, list[str]] = {}
+        self.merge_unqueued: dict[str, None] = {}
+        self.merge_queue: dict[str, None] = {}
+        self.merge_checking: dict[str, None] = {}
+        self.merge_finished: dict[str, None] = {}
         self.done = 0
         self._statuses: dict[str, str] = {}
+        self._merges: dict[str, str] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and vars(self) == vars(other)
@@ -36,13 +42,15 @@ class Index:
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     @classmethod
-    def of(cls, tasks: Iterable[Task], gates: Iterable[Gate]) -> Index:
-        """The index of entities in the order of their creation."""
+    def of(cls, tasks: Iterable[Task], gates: Iterable[Gate], merges: Iterable[Merge] = ()) -> Index:
+        """The index of entities in the order of their creation, of merges in the order of the queue."""
         index = cls()
         for task in tasks:
             index.task(None, task)
         for gate in gates:
             index.gate(gate)
+        for merge in merges:
+            index.merge(merge.task, merge.status)
         return index
 
     def in_status(self, *statuses: str) -> list[str]:
@@ -75,6 +83,25 @@ class Index:
             self.open_gates[gate.id] = None
         else:
             self.open_gates.pop(gate.id, None)
+
+    def merge(self, task: str, status: str) -> None:
+        """Take what became of a task's merge; an empty ``status`` when there is none any more."""
+        self._merges[task] = status
+        self._line_up(task)
+
+    def _line_up(self, task: str) -> None:
+        """Where the merge queue has a task that is to be merged. A queue keeps the order of arrival."""
+        status = self._merges.get(task, "") if self._statuses.get(task) == "merging" else None
+        for members, belongs in (
+            (self.merge_unqueued, status in ("", "conflicted")),
+            (self.merge_queue, status == "queued"),
+            (self.merge_checking, status == "checking"),
+            (self.merge_finished, status == "merged"),
+        ):
+            if belongs:
+                members[task] = None
+            else:
+                members.pop(task, None)
 
     def _add(self, task: Task) -> None:
         states = [self._statuses.get(name, "") for name in task.dependencies]
@@ -110,6 +137,8 @@ class Index:
                 self.dead_dependencies[name] += is_dead - was_dead
                 self._place(name)
         self._place(task.id)
+        if "merging" in (was, task.status):
+            self._line_up(task.id)
 
     def _place(self, task: str) -> None:
         is_pending = self._statuses.get(task) == "pending"

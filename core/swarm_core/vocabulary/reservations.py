@@ -6,6 +6,7 @@ wildcard upwards: ``src/*/api.py`` holds ``src``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from .entities import Task
@@ -26,19 +27,27 @@ class Reservations:
     """Who holds what in one state of a run."""
 
     def __init__(self, view: State) -> None:
-        tasks = (view.tasks[name] for name in view.index.in_status(*HOLDING))
-        self._held = [(path, task.id) for task in tasks for path in task.writes]
+        self._view = view
+        self._taken: list[tuple[str, str]] = []
+        self._known: list[tuple[str, str]] | None = None
 
     def holder(self, task: Task) -> tuple[str, str] | None:
         """A path that another task holds and this one needs, and who holds it."""
         for path in task.writes:
-            for held, owner in self._held:
+            for held, owner in itertools.chain(self._held(), self._taken):
                 if owner != task.id and overlap(path, held):
                     return held, owner
         return None
 
     def take(self, task: Task) -> None:
-        self._held += [(path, task.id) for path in task.writes]
+        self._taken += [(path, task.id) for path in task.writes]
+
+    def _held(self) -> list[tuple[str, str]]:
+        """Looked up when somebody asks for a path: most tasks declare none."""
+        if self._known is None:
+            tasks = (self._view.tasks[name] for name in self._view.index.in_status(*HOLDING))
+            self._known = [(path, task.id) for task in tasks for path in task.writes]
+        return self._known
 
 
 def _fixed(path: str) -> tuple[str, ...]:

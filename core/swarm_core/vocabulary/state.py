@@ -119,9 +119,11 @@ class Writer(Sink):
 
     def merge(self, merge: Merge) -> None:
         self.view.merges[merge.task] = merge
+        self.view.index.merge(merge.task, merge.status)
 
     def unmerge(self, task: str) -> None:
-        self.view.merges.pop(task, None)
+        if self.view.merges.pop(task, None) is not None:
+            self.view.index.merge(task, "")
 
     def artifact(self, artifact: Artifact) -> None:
         self.view.artifacts[artifact.path] = artifact

@@ -93,6 +93,7 @@ class Desk:
         self.keep_ref = f"refs/swarm/keep/{layout.run}"
         self.base = ""
         self.base_ref = ""
+        self._trees: dict[str, str] = {}
         self._git_dir: Path | None = None
         self._common_dir: Path | None = None
 
@@ -259,6 +260,8 @@ class Desk:
 
     async def commit_oid(self, name: str) -> str:
         """The full id of a commit in the hub. Raises WorkspaceError if there is none."""
+        if name in self._trees:
+            return name
         found = await self.git(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", ok=(0, 1, 128)
         )
@@ -267,7 +270,13 @@ class Desk:
         return found.text
 
     async def tree_oid(self, commit: str) -> str:
-        return (await self.git("rev-parse", "--verify", f"{commit}^{{tree}}")).text
+        """The tree of a commit. A commit that this process made, or asked about by its full id, is remembered."""
+        if (known := self._trees.get(commit)) is not None:
+            return known
+        tree = (await self.git("rev-parse", "--verify", f"{commit}^{{tree}}")).text
+        if len(commit) == len(tree) and not set(commit).difference("0123456789abcdef"):
+            self._trees[commit] = tree
+        return tree
 
     async def move_ref(self, name: str, new: str, old: str, why: str) -> None:
         """Compare and swap: ``old`` is the expected value, "" for a ref that must not exist yet.
@@ -303,7 +312,9 @@ class Desk:
         }
         ancestry = [part for parent in parents for part in ("-p", parent)]
         text = message.encode(errors="replace")
-        return (await self.git("commit-tree", tree, *ancestry, "-F", "-", env=env, input=text)).text
+        oid = (await self.git("commit-tree", tree, *ancestry, "-F", "-", env=env, input=text)).text
+        self._trees[oid] = tree
+        return oid
 
     async def numstat(self, old: str, new: str, *, renames: bool = False) -> tuple[Stat, list[str]]:
         """Size and paths of a change between two commits or trees; a rename counts as its two paths."""

@@ -83,6 +83,8 @@ class Hub:
         A tree that is already there is adopted as it is, with the work in it. Registered by one rename, locked.
         """
         tree = self._tree(instance)
+        if tree.is_there():
+            return await tree.add(at or INTEGRATION)
         lost = tree.stand()  # its directory was deleted: its commits were not
         start = at or (lost.tip if lost else INTEGRATION)
         return await tree.add(await self.desk.commit_oid(start))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import WorkspaceError
@@ -26,6 +27,8 @@ from .facts import Change, Commit, Kind, Skipped, Tampering, Tree
 from .git import Output
 from .message import compose
 
+A = TypeVar("A")
+B = TypeVar("B")
 _KINDS: Mapping[str, Kind] = {"M": "modified", "D": "deleted", "T": "retyped"}
 
 
@@ -96,8 +99,10 @@ class AgentTree:
         for what, kept in found:
             self._report(Tampering(self.instance, what, kept))
         if not stand.is_settled:
-            await self._snapshot(stand)  # whatever wrote here since the crash is kept
-            stand = await self._settle(stand)
+            there = await self._scan(stand)
+            branch = await self.desk.ref(self.branch)
+            await self._snapshot(stand, there, branch)  # whatever wrote here since the crash is kept
+            stand = await self._settle(stand, there)
         return stand
 
     async def _index(self, stand: Stand) -> Path:
@@ -152,8 +157,9 @@ class AgentTree:
         """Move files and branch to ``at``. What was not committed goes into the snapshot ref first."""
         async with self._lock:
             stand = await self._ready()
-            await self._snapshot(stand)
-            await self._settle(Stand(at, await self.desk.tree_oid(at), is_settled=False))
+            there, branch = await _all(self._scan(stand), self.desk.ref(self.branch))
+            await self._snapshot(stand, there, branch)
+            await self._settle(Stand(at, await self.desk.tree_oid(at), is_settled=False), there)
             return self.fact()
 
     async def conflicts_with(self, onto: str) -> list[str] | None:
@@ -168,31 +174,39 @@ class AgentTree:
             stand = await self._ready()
             if stand.tip != tip:
                 raise WorkspaceError(f"the worktree of {self.instance} moved from {tip} to {stand.tip} meanwhile")
-            await self._snapshot(stand)
-            await self._settle(Stand(tip, tree, onto, tuple(conflicts), is_settled=False))
+            there = await self._scan(stand)
+            await self._snapshot(stand, there, await self.desk.ref(self.branch))
+            await self._settle(Stand(tip, tree, onto, tuple(conflicts), is_settled=False), there)
 
     async def remove(self) -> str | None:
         """Take the worktree away. Returns the snapshot's commit if there was anything that no commit holds."""
         async with self._lock:
-            snapshot = await self._snapshot(await self._ready()) if self.is_there() else None
+            snapshot = None
+            if self.is_there():
+                stand = await self._ready()
+                there, branch = await _all(self._scan(stand), self.desk.ref(self.branch))
+                snapshot = await self._snapshot(stand, there, branch)
             gone = [self.desk.trash(p) for p in (self.registration.entry, self.path, self._home) if files.exists(p)]
         for path in gone:
             await asyncio.to_thread(files.delete, path)
         return snapshot
 
-    async def _settle(self, stand: Stand) -> Stand:
+    async def _settle(self, stand: Stand, there: Iterable[Change]) -> Stand:
         """Make files, index and branch agree with ``stand``. A crash in between is finished by the next call.
 
-        Everything that is overwritten or removed here is in a commit or in the snapshot.
+        ``there`` is what the snapshot was made of: everything that is overwritten or removed here is in a commit or
+        in the snapshot, and an untracked file that appeared since is neither.
         """
         before = self.stand() or stand
         index = await self._index(before)
         await self._record(replace(stand, is_settled=False))
         scratch = self._home / "index.new"
         shutil.copy2(index, scratch)
-        await asyncio.to_thread(self._delete, await self._untracked(scratch))
-        await self.desk.git("read-tree", "--reset", "-u", stand.tree, tree=self.path, index=scratch)
-        await self._mirror(stand.tip, before.tip, "move")
+        await asyncio.to_thread(self._delete, [change.path for change in there if change.kind == "added"])
+        await _all(
+            self.desk.git("read-tree", "--reset", "-u", stand.tree, tree=self.path, index=scratch),
+            self._mirror(stand.tip, before.tip, "move"),
+        )
         self.registration.refresh(self._adopt(scratch, stand))
         await self._record(settled := replace(stand, is_settled=True))
         return settled
@@ -203,19 +217,20 @@ class AgentTree:
                 files.delete(self.path / path)
                 files.remove_empty_parents(self.path, path)
 
-    async def _snapshot(self, stand: Stand) -> str | None:
+    async def _snapshot(self, stand: Stand, there: Iterable[Change], stray: str) -> str | None:
         """Keep what no commit of ours holds: changed and untracked files, and commits the agent made itself.
+
+        ``there`` is what differs from ``stand`` now, ``stray`` what the branch in the hub says.
 
         What a snapshot cannot hold (huge files, repositories inside the tree) is moved into quarantine.
         """
         changes, place = [], None
-        for change in await self._scan(stand):
+        for change in there:
             if why_not(self.path, change.path):
                 place = place or self.desk.quarantine(self.instance)
                 move(self.path, change.path, place)
             else:
                 changes.append(change.path)
-        stray = await self.desk.ref(self.branch)
         if not changes and stray in ("", stand.tip):
             return None
         tree, scratch = await self._staged(stand, changes)
@@ -244,13 +259,16 @@ class AgentTree:
     async def _scan(self, stand: Stand) -> list[Change]:
         index = await self._index(stand)
         submodules = "--ignore-submodules"  # asking one would run a git there, with what an agent configured
-        await self._tree_git("update-index", "-q", submodules, "--refresh", index=index, ok=(0, 1))
-        tracked = await self._tree_git(
-            "diff-files", "-z", "--name-status", "--no-renames", f"{submodules}=all", index=index
-        )
-        pairs = zip(*[iter(tracked.fields)] * 2, strict=True)
+        flags = ("-z", "--name-status", "--no-renames", f"{submodules}=all")
+
+        async def tracked() -> list[str]:
+            await self._tree_git("update-index", "-q", submodules, "--refresh", index=index, ok=(0, 1))
+            return (await self._tree_git("diff-files", *flags, index=index)).fields
+
+        differing, untracked = await _all(tracked(), self._untracked(index))
+        pairs = zip(*[iter(differing)] * 2, strict=True)
         changes = [Change(path, _KINDS.get(letter, "modified")) for letter, path in pairs]
-        changes += [Change(path, "added") for path in await self._untracked(index)]
+        changes += [Change(path, "added") for path in untracked]
         return sorted(changes, key=lambda change: change.path)
 
     async def _untracked(self, index: Path) -> list[str]:
@@ -359,3 +377,19 @@ class AgentTree:
             back = b"".join(os.fsencode(change.path) + b"\0" for change in wanted if change.kind != "added")
             await self.desk.git("checkout-index", "-f", "-z", "--stdin", tree=self.path, index=index, input=back)
             return moved
+
+
+async def _all(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Both at once. Raises only when neither is under way any more: nothing may touch a tree that was given back."""
+    tasks = asyncio.create_task(one), asyncio.create_task(other)
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise
+    failed = [error for task in tasks if (error := task.exception()) is not None]
+    if failed:
+        raise failed[0]
+    return tasks[0].result(), tasks[1].result()
