@@ -143,9 +143,9 @@ def _recovery(view: State, event: AnyEvent, out: Sink) -> None:
     status = RUN.step(view.run.status, event.kind, subject=view.run.id)
     target = int(event.data.get("to_seq", 0)) if event.kind == "recovery.started" else 0
     pause = "" if event.kind == "recovery.completed" else view.run.pause
-    out.run(replace(view.run, status=status, rollback_to=target, pause=pause, reason=event.data.get("reason", "")))
     if (incident := view.incidents.get(str(event.data.get("incident", "")))) is not None:
         out.incident(replace(incident, status=INCIDENT.step(incident.status, event.kind, subject=incident.id)))
+    out.run(replace(view.run, status=status, rollback_to=target, pause=pause, reason=event.data.get("reason", "")))
     out.mark(event.data.get("command", ""))
 
 
@@ -153,11 +153,11 @@ def _recovery(view: State, event: AnyEvent, out: Sink) -> None:
 def _rolled_back(view: State, event: AnyEvent, out: Sink) -> None:
     """Tasks named here begin again or are dropped; what came after the point is history, not state."""
     data = event.data
-    for name, change in data.get("tasks", {}).items():
-        task = view.tasks.get(name)
-        if task is None:
-            raise IllegalTransition(f"rollback: there is no task {name}")
-        out.task(_taken_back(task, str(change), out.ts))
+    changes = data.get("tasks", {})
+    if unknown := [name for name in changes if name not in view.tasks]:
+        raise IllegalTransition(f"rollback: there is no task {', '.join(unknown)}")
+    for name, change in changes.items():
+        out.task(_taken_back(view.tasks[name], str(change), out.ts))
         out.unmerge(name)
     for gate in view.gates.values():
         if gate.status in ("open", "evaluating") or gate.place == "landing":
