@@ -63,7 +63,7 @@ class History:
                 foretold = [f"task_{len(tasks) + chance.randint(1, 3):03d}"] if chance.random() < 0.1 else []
                 needs = chance.sample(tasks, min(len(tasks), chance.randint(0, 3))) + foretold
                 about = chance.choice(tasks) if tasks and chance.random() < 0.2 else ""
-                data = {"assigned_to": chance.choice(SERVICES), "dependencies": needs, "about": about}
+                data: dict[str, Any] = {"assigned_to": chance.choice(SERVICES), "dependencies": needs, "about": about}
                 self.happens("task.created", name, **data)
             case "task" if tasks:
                 task = chance.choice(tasks)
