@@ -21,10 +21,12 @@ BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "tas
 
 
 class Watch:
-    """Follows one run's events. ``beat`` is a sign of life of whoever works on a task."""
+    """Follows one run's events. ``beat`` is a sign of life of whoever works on a task; ``began_s`` is when the last
+    task was begun."""
 
     def __init__(self, view: RunView, spec: SwarmSpec, clock: Clock) -> None:
         self.view, self.spec, self.clock = view, spec, clock
+        self.began_s = 0.0
         self._rests: dict[str, float] = {}
         self._ready_since: dict[str, float] = {}
         self._beats: dict[str, float] = {}
@@ -48,7 +50,7 @@ class Watch:
                 self._rests[event.task] = now_s + wait_s
         elif event.kind == "task.claimed":
             self._ready_since.pop(event.task, None)
-            self._beats[event.task] = now_s
+            self._beats[event.task] = self.began_s = now_s
 
     def beat(self, task: str) -> None:
         self._beats[task] = self.clock.monotonic_s()
