@@ -19,6 +19,8 @@ from swarm_core.vocabulary.view import RunView
 
 BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "task.reassigned"})
 
+LETS_GO_ON = frozenset({"run.resumed", "task.resumed", "service.resumed", "recovery.completed", "recovery.failed"})
+
 
 class Watch:
     """Follows one run's events. ``beat`` is a sign of life of whoever works on a task; ``began_s`` is when the last
@@ -40,9 +42,11 @@ class Watch:
 
     def observe(self, event: Event) -> None:
         """Take an event that was just applied to the view."""
+        now_s = self.clock.monotonic_s()
+        if event.kind in LETS_GO_ON:  # nobody could show a sign of life while it was held
+            self._beats.update(dict.fromkeys(self.view.index.in_status("running"), now_s))
         if event.task is None:
             return
-        now_s = self.clock.monotonic_s()
         if event.kind in BEGINS_WAITING:
             self._ready_since[event.task] = now_s
             self._rests.pop(event.task, None)
@@ -54,6 +58,11 @@ class Watch:
 
     def beat(self, task: str) -> None:
         self._beats[task] = self.clock.monotonic_s()
+
+    def is_stopped(self, task: Task) -> bool:
+        """Whether whoever works on a task has to wait. A draining run lets its agents finish."""
+        is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
+        return bool(self.view.why_held(task)) and not (is_draining and not task.held)
 
     def outlook(self, slots: int) -> Outlook:
         now_s = self.clock.monotonic_s()
@@ -79,7 +88,7 @@ class Watch:
         for name in self.view.index.in_status("running"):
             task = self.view.tasks[name]
             service = self.spec.services.get(task.assigned_to)
-            if service is not None and not self.view.why_held(task):
+            if service is not None and not self.is_stopped(task):
                 yield task, service.lease_s if service.is_external else service.heartbeat_s
 
     def _left_s(self, task: Task) -> float:
