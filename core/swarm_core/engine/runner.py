@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from swarm_core.journal.journal import Journal
 from swarm_core.journal.projections import projections, write
 from swarm_core.policy import Act, Record, decide
-from swarm_core.policy.effects import RunAgent
+from swarm_core.policy.effects import RetireInstance, RunAgent
 from swarm_core.policy.failures import after_failure
 from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
@@ -50,6 +50,17 @@ STAFFING = frozenset(
         "run.aborted",
     }
 )
+
+
+def _seat(act: Act) -> tuple[str, ...]:
+    """The task and the instance whose worktree an act needs for itself."""
+    match act:
+        case RunAgent(task, instance):
+            return (task, instance)
+        case RetireInstance(instance):
+            return (instance,)
+        case _:
+            return ()
 
 
 class Performer(Protocol):
@@ -146,10 +157,7 @@ class Runner:
         await self._try(Draft("agent.resumed", agent=agent))
 
     def _must_wait(self, task: str) -> bool:
-        """A draining run lets its agents finish."""
-        is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
-        found = self.view.tasks[task]
-        return bool(self.view.why_held(found)) and not (is_draining and not found.held)
+        return self.watch.is_stopped(self.view.tasks[task])
 
     async def _try(self, draft: Draft) -> None:
         if self._fits(draft):
@@ -183,7 +191,12 @@ class Runner:
             self.watch.beat(task.id)
             await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
             reason = f"{task.worker or task.instance} showed no sign of life"
-            await self.fail(task.id, "lost", reason, attempt=task.attempt)
+            if self.view.tasks[task.id].status != "running":
+                continue  # it was handed in at the last moment
+            try:
+                await self.fail(task.id, "lost", reason, attempt=task.attempt)
+            except IllegalTransition:
+                continue
 
     # -- the loop
 
@@ -228,12 +241,13 @@ class Runner:
         acts = [effect for effect in effects if not isinstance(effect, Record)]
         wanted = set(acts)
         for act, job in self.jobs.items():
-            if act not in wanted and (self.view.is_over or isinstance(act, RunAgent)):
-                job.cancel()
-        busy = {act.task for act in self.jobs if isinstance(act, RunAgent)}
+            if act not in wanted and (self.view.is_over or isinstance(act, RunAgent)) and not job.cancelling():
+                job.cancel()  # once: who is leaving must not be disturbed at it
+        seated = [act for act in self.jobs if isinstance(act, RunAgent)]
+        taken = {act.task for act in seated} | {act.instance for act in seated}
         for act in acts:
-            if act in self.jobs or (isinstance(act, RunAgent) and act.task in busy):
-                continue  # an agent that was cancelled leaves before the next one sits down
+            if act in self.jobs or not taken.isdisjoint(_seat(act)):
+                continue  # an agent that was cancelled leaves before the next one sits down, or its tree is removed
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
 
