@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
@@ -165,8 +166,9 @@ class Runner:
 
     # -- failures
 
-    async def fail(self, task: str, kind: str, reason: str, *, attempt: int) -> None:
-        """Record that an attempt at a running task failed, and what follows from it.
+    async def fail(self, task: str, kind: str, reason: str, *, attempt: int, command: str = "") -> None:
+        """Record that an attempt at a running task failed, and what follows from it. ``command`` is the request that
+        said so.
 
         Raises IllegalTransition if it comes too late: the task was taken from that attempt.
         """
@@ -183,6 +185,8 @@ class Runner:
             now=self.clock.now(),
             random=self.random,
         )
+        if command:
+            drafts = (replace(drafts[0], data={**drafts[0].data, "command": command}), *drafts[1:])
         await self.record(*drafts)
 
     async def _watch_leases(self) -> None:
