@@ -127,7 +127,8 @@ class Crew:
                 await record(Draft("agent.retired", agent=instance))
             case RollBack(seq):
                 await record(Draft("rollback.done", {"to_seq": seq, "tasks": {}, "integration": "b0"}))
-                await record(Draft("recovery.completed"))
+                incidents = [i.id for i in self.runner.view.incidents.values() if i.status == "recovering"]
+                await record(Draft("recovery.completed", {"incident": "".join(incidents)}))
             case Land() | KeepUnlanded():
                 await record(Draft("run.completed", {"landed": isinstance(act, Land), "outcome": "clean"}))
 
@@ -141,8 +142,9 @@ class Crew:
     async def close(self) -> None:
         self.is_closed = True
 
-    async def submit(self, act: RunAgent, files: int = 1) -> None:
-        data = {"attempt": act.attempt, "commit": f"c-{act.task}-{act.attempt}" if files else "", "files": files}
+    async def submit(self, act: RunAgent, files: int = 1, command: str = "") -> None:
+        commit = f"c-{act.task}-{act.attempt}" if files else ""
+        data = {"attempt": act.attempt, "commit": commit, "files": files, "command": command}
         await self.runner.record(Draft("task.submitted", data, task=act.task, agent=act.instance))
 
     async def _open(self, gate: str) -> None:
