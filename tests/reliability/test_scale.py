@@ -37,7 +37,7 @@ class Cost:
 
 
 async def cost(root: Path, shape: Shape) -> Cost:
-    """Carry a run of ``shape`` out and hold it against its plan. The thread's own time: other processes do not count."""
+    """Carry a run of ``shape`` out and hold it against its plan. The own time of the thread: nobody else counts."""
     root.mkdir()
     runner, hands = await open_run(root, shape, disk=Unsynced())
     gc.collect()

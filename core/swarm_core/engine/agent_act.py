@@ -74,6 +74,7 @@ class AgentAct:
         self.scratch = self.layout.state_dir / "scratch" / instance.id
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.scope = Scope(self.tree, self.service, self.scratch)
+        self.command = ""  # the request with which it was handed in, if somebody outside did
 
     async def perform(self) -> None:
         run, task = self.layout.run, self.task
@@ -326,13 +327,15 @@ class AgentAct:
         await self._submit(tip, diff.stat)
 
     async def _submit(self, commit: str, stat: Stat) -> None:
-        data = {
+        data: dict[str, Any] = {
             "attempt": self.task.attempt,
             "commit": commit,
             "files": stat.files,
             "insertions": stat.insertions,
             "deletions": stat.deletions,
         }
+        if self.command:
+            data["command"] = self.command
         await self._report(Draft("task.submitted", data))
 
     async def _fail(self, reason: str, kind: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 from watchfiles import awatch
 
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import SwarmError, UsageError
+from swarm_core.vocabulary.errors import JournalPoisoned, SwarmError, UsageError
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
 
@@ -58,9 +60,9 @@ class Inbox:
         """Ticks when the directory changed, and once a second in any case."""
         polling: bool | None = None
         while True:
-            if self.layout.root.is_dir():  # a repository that was deleted is not made again
-                self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
             try:
+                if self.layout.root.is_dir():  # a repository that was deleted is not made again
+                    self.layout.inbox_done.mkdir(parents=True, exist_ok=True)
                 async for _ in awatch(
                     self.layout.inbox,
                     debounce=20,
@@ -72,7 +74,7 @@ class Inbox:
                     poll_delay_ms=100,
                 ):
                     yield None
-            except (OSError, RuntimeError) as error:  # no directory, or no inotify instance left
+            except (OSError, RuntimeError) as error:  # no inotify watch left, the directory went away, or is none
                 LOGGER.warning("inbox is polled: %s", error)
                 polling = True
             await self.clock.sleep(POLL_MS / 1000)
@@ -86,10 +88,15 @@ class Inbox:
             if item.id != path.stem:
                 raise UsageError(f"its id {item.id!r} is not its file name")
             verdict = await self.handle(item)
+        except JournalPoisoned:
+            raise  # whether it was carried out only the disk can tell: it stays for the next engine
         except SwarmError as error:
             verdict = Verdict(False, str(error))
         except FileNotFoundError:
             return
+        except Exception as error:  # noqa: BLE001 -- no request may end the engine
+            LOGGER.exception("request %a could not be answered", path.name)
+            verdict = Verdict(False, f"it could not be carried out: {error}")
         reached(CrashPoint.AFTER_DECISION_BEFORE_ARCHIVE)
         archiving = asyncio.create_task(asyncio.to_thread(self._archive, path, raw, verdict))
         try:
@@ -110,11 +117,14 @@ class Inbox:
         }
         temporary = self.layout.inbox_done / f"{path.stem}.tmp"
         try:
-            temporary.write_text(json.dumps(answer, ensure_ascii=False) + "\n")
+            temporary.write_bytes(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
             temporary.replace(self.layout.inbox_done / f"{path.stem}.json")
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                path.rename(self.layout.inbox_done / f"{path.stem}.{time.time_ns()}.dir")
+            else:
+                path.unlink(missing_ok=True)
         except OSError as error:
-            LOGGER.error("request %s could not be archived: %s", path.name, error)
+            LOGGER.error("request %a could not be archived: %s", path.name, error)
 
 
 def _read_regular(path: Path) -> bytes:
@@ -125,6 +135,9 @@ def _read_regular(path: Path) -> bytes:
         raise
     except OSError as error:
         raise UsageError(f"{path.name} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UsageError(f"{path.name} is not a plain file")
     with os.fdopen(fd, "rb") as file:
         raw = file.read(MAX_ITEM_BYTES + 1)
     if len(raw) > MAX_ITEM_BYTES:

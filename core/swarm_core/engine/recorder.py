@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from swarm_core.journal.journal import Journal
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import IllegalTransition, JournalFull, JournalPoisoned
+from swarm_core.vocabulary.errors import IllegalTransition, JournalError, JournalFull, JournalPoisoned
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.view import RunView
 
@@ -156,8 +156,8 @@ class Recorder:
         note = Draft("event.refused", data, actor=draft.actor, task=draft.task, agent=draft.agent)
         try:
             events = await self._append([note])
-        except JournalPoisoned:
-            return  # everybody who waits is told so by the next append
+        except JournalError:
+            return  # whoever wanted it is told so anyway; of the disk, everybody hears by the next append
         self.view.apply(events[0])
         self._on_events(events)
 

@@ -18,16 +18,19 @@ from swarm_core.vocabulary.machines import TASK
 from .decisions import decide_gate
 from .inbox import Verdict
 from .runner import Runner
-from .workers import claim, hand_in, heartbeat
+from .workers import claim, claimed_before, hand_in, heartbeat
 
 LANDING = "the work is being landed as you approved it: in a moment the run is over"
 CONTAINED_S = 10.0
+MAX_DIGITS = 18
 Answer = Callable[[Runner, InboxItem], Awaitable[Verdict]]
 
 
 async def handle(runner: Runner, item: InboxItem) -> Verdict:
     """Answer a request about a run that is under way."""
     if item.id in runner.view.commands:
+        if item.kind == "task.claim":
+            return await claimed_before(runner, item)
         refused = runner.view.refused.get(item.id, "")
         return Verdict(not refused, refused, item.run)
     try:
@@ -95,7 +98,7 @@ async def _point(runner: Runner, text: str) -> int:
     """The event a rollback goes to. Raises UsageError if there is none."""
     kind, _, name = text.partition(":")
     view = runner.view
-    if kind == "seq" and name.isdecimal():
+    if kind == "seq" and name.isdecimal() and len(name) <= MAX_DIGITS:
         seq = int(name)
         if not view.started_seq <= seq <= view.last_seq:
             raise UsageError(
@@ -109,7 +112,7 @@ async def _point(runner: Runner, text: str) -> int:
         if gate.status != "passed":
             raise UsageError(f"{gate.id} is {gate.status}: only a gate that was passed is a point to go back to")
         return await runner.papers.settled_at(runner.layout.journal, gate)
-    raise UsageError(f"{text!r} is not a point to go back to: use gate:N or seq:N")
+    raise UsageError(f"{text[:80]!r} is not a point to go back to: use gate:N or seq:N")
 
 
 async def _hold_task(runner: Runner, item: InboxItem) -> Verdict:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from random import Random
 from typing import Any, Protocol
 
 from swarm_core.journal.journal import Journal
 from swarm_core.policy import Act, Record, decide
-from swarm_core.policy.effects import RunAgent
+from swarm_core.policy.effects import RetireInstance, RunAgent
 from swarm_core.policy.failures import after_failure
 from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
@@ -51,6 +51,17 @@ STAFFING = frozenset(
         "run.aborted",
     }
 )
+
+
+def _seat(act: Act) -> tuple[str, ...]:
+    """The task and the instance whose worktree an act needs for itself."""
+    match act:
+        case RunAgent(task, instance):
+            return (task, instance)
+        case RetireInstance(instance):
+            return (instance,)
+        case _:
+            return ()
 
 
 class Performer(Protocol):
@@ -154,10 +165,7 @@ class Runner:
         await self._try(Draft("agent.resumed", agent=agent))
 
     def _must_wait(self, task: str) -> bool:
-        """A draining run lets its agents finish."""
-        is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
-        found = self.view.tasks[task]
-        return bool(self.view.why_held(found)) and not (is_draining and not found.held)
+        return self.watch.is_stopped(self.view.tasks[task])
 
     async def _try(self, draft: Draft) -> None:
         if self._fits(draft):
@@ -165,8 +173,9 @@ class Runner:
 
     # -- failures
 
-    async def fail(self, task: str, kind: str, reason: str, *, attempt: int) -> None:
-        """Record that an attempt at a running task failed, and what follows from it.
+    async def fail(self, task: str, kind: str, reason: str, *, attempt: int, command: str = "") -> None:
+        """Record that an attempt at a running task failed, and what follows from it. ``command`` is the request that
+        said so.
 
         Raises IllegalTransition if it comes too late: the task was taken from that attempt.
         """
@@ -183,6 +192,8 @@ class Runner:
             now=self.clock.now(),
             random=self.random,
         )
+        if command:
+            drafts = (replace(drafts[0], data={**drafts[0].data, "command": command}), *drafts[1:])
         await self.record(*drafts)
 
     async def _watch_leases(self) -> None:
@@ -191,8 +202,12 @@ class Runner:
             self.watch.beat(task.id)
             await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
             reason = f"{task.worker or task.instance} showed no sign of life"
-            with suppress(IllegalTransition):  # it came back to life, or the task was taken away, in this moment
+            if self.view.tasks[task.id].status != "running":
+                continue  # it was handed in at the last moment
+            try:
                 await self.fail(task.id, "lost", reason, attempt=task.attempt)
+            except IllegalTransition:
+                continue
 
     # -- the loop
 
@@ -231,12 +246,13 @@ class Runner:
         acts = [effect for effect in effects if not isinstance(effect, Record)]
         wanted = set(acts)
         for act, job in self.jobs.items():
-            if act not in wanted and (self.view.is_over or isinstance(act, RunAgent)):
-                job.cancel()
-        busy = {act.task for act in self.jobs if isinstance(act, RunAgent)}
+            if act not in wanted and (self.view.is_over or isinstance(act, RunAgent)) and not job.cancelling():
+                job.cancel()  # once: who is leaving must not be disturbed at it
+        seated = [act for act in self.jobs if isinstance(act, RunAgent)]
+        taken = {act.task for act in seated} | {act.instance for act in seated}
         for act in acts:
-            if act in self.jobs or (isinstance(act, RunAgent) and act.task in busy):
-                continue  # an agent that was cancelled leaves before the next one sits down
+            if act in self.jobs or not taken.isdisjoint(_seat(act)):
+                continue  # an agent that was cancelled leaves before the next one sits down, or its tree is removed
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.policy.shares import Demand, fair_shares
+from swarm_core.policy.staffing import Staffing
 
 from .runner import Runner
 
@@ -24,6 +26,8 @@ class Sharing:
             self._poke(runner)
 
     def _slots(self, runner: Runner) -> int:
+        if len(self._runners) == 1:
+            return UNLIMITED  # its own limit is the only one
         limit = max(each.spec.max_parallel for each in self._runners)
         return fair_shares(limit, {each.layout.run: _demand(each) for each in self._runners})[runner.layout.run]
 
@@ -34,8 +38,9 @@ class Sharing:
 
 
 def _demand(runner: Runner) -> Demand:
-    index = runner.view.index
-    busy = index.count("running")
-    is_closed = runner.view.is_over or runner.view.is_held
-    waiting = 0 if is_closed else min(index.count("ready"), max(0, runner.spec.max_parallel - busy))
-    return Demand(busy, waiting)
+    """What waits for an agent, a worktree or leave to go on could not use a place: it takes none from the others."""
+    view = runner.view
+    begins = 0
+    if not view.is_over and not view.is_held:
+        begins = sum(1 for _ in Staffing(view, runner.spec, runner.watch.outlook(UNLIMITED)).claims())
+    return Demand(view.index.count("running"), begins, runner.watch.began_s)

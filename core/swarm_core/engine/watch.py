@@ -20,6 +20,8 @@ from swarm_core.vocabulary.view import RunView
 MIN_WAKE_S = 0.001  # a difference of two readings may be a hair above nothing for ever
 BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "task.reassigned"})
 
+LETS_GO_ON = frozenset({"run.resumed", "task.resumed", "service.resumed", "recovery.completed", "recovery.failed"})
+
 
 class _Waited(Mapping[str, float]):
     """Seconds that each ready task has waited; computed where somebody asks, for few of thousands are looked at."""
@@ -38,10 +40,12 @@ class _Waited(Mapping[str, float]):
 
 
 class Watch:
-    """Follows one run's events. ``beat`` is a sign of life of whoever works on a task."""
+    """Follows one run's events. ``beat`` is a sign of life of whoever works on a task; ``began_s`` is when the last
+    task was begun."""
 
     def __init__(self, view: RunView, spec: SwarmSpec, clock: Clock) -> None:
         self.view, self.spec, self.clock = view, spec, clock
+        self.began_s = 0.0
         self._rests: dict[str, float] = {}
         self._ready_since: dict[str, float] = {}
         self._beats: dict[str, float] = {}
@@ -55,9 +59,11 @@ class Watch:
 
     def observe(self, event: Event) -> None:
         """Take an event that was just applied to the view."""
+        now_s = self.clock.monotonic_s()
+        if event.kind in LETS_GO_ON:  # nobody could show a sign of life while it was held
+            self._beats.update(dict.fromkeys(self.view.index.in_status("running"), now_s))
         if event.task is None:
             return
-        now_s = self.clock.monotonic_s()
         if event.kind in BEGINS_WAITING:
             self._ready_since[event.task] = now_s
             self._rests.pop(event.task, None)
@@ -65,10 +71,15 @@ class Watch:
                 self._rests[event.task] = now_s + wait_s
         elif event.kind == "task.claimed":
             self._ready_since.pop(event.task, None)
-            self._beats[event.task] = now_s
+            self._beats[event.task] = self.began_s = now_s
 
     def beat(self, task: str) -> None:
         self._beats[task] = self.clock.monotonic_s()
+
+    def is_stopped(self, task: Task) -> bool:
+        """Whether whoever works on a task has to wait. A draining run lets its agents finish."""
+        is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
+        return bool(self.view.why_held(task)) and not (is_draining and not task.held)
 
     def outlook(self, slots: int) -> Outlook:
         now_s = self.clock.monotonic_s()
@@ -93,7 +104,7 @@ class Watch:
         for name in self.view.index.in_status("running"):
             task = self.view.tasks[name]
             service = self.spec.services.get(task.assigned_to)
-            if service is not None and not self.view.why_held(task):
+            if service is not None and not self.is_stopped(task):
                 yield task, service.lease_s if service.is_external else service.heartbeat_s
 
     def _left_s(self, task: Task) -> float:

@@ -8,15 +8,19 @@ merged like everybody's. An attempt whose lease ran out is fenced: what it hands
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm_core.agents.coordination import Handoff, Outcome
 from swarm_core.agents.log import AgentLog
+from swarm_core.journal.tail import JournalReader
 from swarm_core.policy.ranking import score
 from swarm_core.vocabulary.entities import Instance, Task
-from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.reservations import Reservations
+from swarm_core.vocabulary.spec import ServiceSpec
 from swarm_core.workspace.hub import Hub
 
 from .agent_act import AgentAct
@@ -30,8 +34,12 @@ HANDED_IN_S = 120.0
 MAX_TEXT_CHARS = 20_000
 
 
-class WorkerFailed(Exception):
-    """The worker said that it cannot do the task."""
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """What a worker handed in, and the request with which it did."""
+
+    handoff: Handoff
+    command: str
 
 
 class ExternalAct(AgentAct):
@@ -43,8 +51,9 @@ class ExternalAct(AgentAct):
         self.runner.workers[self.task.id] = waiting
         self.runner.wake()
         try:
-            outcome: Outcome = await waiting
-            return outcome
+            handed_in: HandedIn = await waiting
+            self.command = handed_in.command
+            return handed_in.handoff
         finally:
             self.runner.workers.pop(self.task.id, None)
 
@@ -65,10 +74,25 @@ async def claim(runner: Runner, item: InboxItem) -> Verdict:
         return Verdict(False, f"no worktree of {service.key} is free yet: ask again", item.run)
     data = {"attempt": task.attempt + 1, "base": view.run.integration, "worker": worker, "command": item.id}
     await runner.record(Draft("task.claimed", data, task=task.id, agent=instance.id))
+    return await _given(runner, item, runner.view.tasks[task.id], service, instance)
+
+
+async def claimed_before(runner: Runner, item: InboxItem) -> Verdict:
+    """The answer to a claim that was carried out, but whose answer a crash swallowed."""
+    event = await asyncio.to_thread(_claim_of, runner.layout.journal, item.id)
+    task = runner.view.tasks.get(event.task or "") if event is not None else None
+    if event is None or task is None or task.status != "running" or task.attempt != event.data.get("attempt"):
+        return Verdict(False, "what was claimed was taken back since: claim again", item.run)
+    return await _given(
+        runner, item, task, runner.spec.services[task.assigned_to], runner.view.instances[task.instance]
+    )
+
+
+async def _given(runner: Runner, item: InboxItem, task: Task, service: ServiceSpec, instance: Instance) -> Verdict:
     await runner.until(lambda: task.id in runner.workers, APPEARS_S)
     given = {
         "task": task.id,
-        "attempt": task.attempt + 1,
+        "attempt": task.attempt,
         "title": task.title,
         "description": task.description,
         "notes": list(task.notes),
@@ -98,13 +122,26 @@ async def hand_in(runner: Runner, item: InboxItem) -> Verdict:
     if waiting is None or waiting.done():
         return Verdict(False, f"{name} is not waiting for a worker: ask again", item.run)
     if item.kind == "task.fail":
-        await runner.fail(name, "gave_up", _text(item, "reason") or "the worker gave up", attempt=_attempt(item))
+        reason = _text(item, "reason") or "the worker gave up"
+        await runner.fail(name, "gave_up", reason, attempt=_attempt(item), command=item.id)
         return Verdict(True, run=item.run)
     handoff = Handoff(_text(item, "what_i_did"), _text(item, "whats_left"), _text(item, "recommendation"))
-    waiting.set_result(handoff)
+    waiting.set_result(HandedIn(handoff, item.id))
     await runner.until(lambda: runner.view.tasks[name].status != "running", HANDED_IN_S)
     status = runner.view.tasks[name].status
     return Verdict(status != "running", "" if status != "running" else "it could not be taken over yet", item.run)
+
+
+def _claim_of(path: Path, command: str) -> Event | None:
+    reader = JournalReader(path)
+    try:
+        while events := reader.poll(1 << 22):
+            for event in events:
+                if event.kind == "task.claimed" and event.data.get("command") == command:
+                    return event
+    finally:
+        reader.close()
+    return None
 
 
 def _most_urgent(runner: Runner, service: str, wanted: str) -> Task | None:

@@ -114,7 +114,8 @@ class _Decision:
             yield Record((Draft("task.ready", {"reason": "everything it depends on is done"}, task=name),))
         for key, request in view.requests.items():
             yield self._consultation(f"Weigh a request of {request['task']}", str(request.get("reason", "")), key, "")
-        yield from self.staffing.claims()
+        if not view.index.unblocked:  # what is ready in a moment may be more urgent than what is ready now
+            yield from self.staffing.claims()
         for name in view.index.in_status("blocked", "failed"):
             yield from self._failed(view.tasks[name])
         yield from self._blast_radius()

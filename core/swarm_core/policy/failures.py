@@ -24,7 +24,7 @@ BLAST_TASKS = 3
 
 def backoff_s(failures: int, random: Random) -> float:
     """Seconds to rest after the given number of failures in a row: doubling, with up to a quarter less."""
-    whole = min(MAX_BACKOFF_S, BACKOFF_S * 2.0 ** (failures - 1))
+    whole = min(MAX_BACKOFF_S, BACKOFF_S * 2.0 ** min(failures - 1, 30))
     return whole * (1.0 - 0.25 * random.random())
 
 

@@ -16,7 +16,9 @@ from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.view import RunView
 
 DEFAULT_S = 60.0
-AGEING_S = 120.0
+# Waiting doubles a task's weight in this time. Much less than a usual task's length times the queue, and the order
+# becomes that of arrival.
+AGEING_S = 1800.0
 WEIGHTS: Mapping[str, float] = {"critical": 64.0, "high": 4.0, "medium": 2.0, "low": 1.0}
 
 

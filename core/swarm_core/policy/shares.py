@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a run has at work and how many more it could begin."""
+    """What a run has at work, how many more it could begin, and when it last began something (any seconds)."""
 
     busy: int = 0
     waiting: int = 0
+    began_s: float = 0.0
 
 
 def fair_shares(limit: int, demands: Mapping[str, Demand]) -> dict[str, int]:
-    """How many more agents each run may begin. Whoever has fewest at work comes first; nothing is left idle.
+    """How many more agents each run may begin. Whoever has fewest at work comes first, then who began nothing for
+    longest; nothing is left idle.
 
     Nobody is taken off: a run above its share gets nothing more until the others have caught up.
     """
@@ -25,7 +27,7 @@ def fair_shares(limit: int, demands: Mapping[str, Demand]) -> dict[str, int]:
         hungry = [run for run, demand in demands.items() if given[run] < demand.waiting]
         if not hungry:
             return given
-        poorest = min(hungry, key=lambda run: (demands[run].busy + given[run], run))
+        poorest = min(hungry, key=lambda run: (demands[run].busy + given[run], demands[run].began_s, run))
         given[poorest] += 1
         free -= 1
     return given

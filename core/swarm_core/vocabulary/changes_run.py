@@ -146,9 +146,9 @@ def _recovery(view: State, event: AnyEvent, out: Sink) -> None:
     status = RUN.step(view.run.status, event.kind, wanted, subject=view.run.id)
     target = int(event.data.get("to_seq", 0)) if event.kind == "recovery.started" else 0
     pause = "" if event.kind == "recovery.completed" else view.run.pause
-    out.run(replace(view.run, status=status, rollback_to=target, pause=pause, reason=event.data.get("reason", "")))
     if (incident := view.incidents.get(str(event.data.get("incident", "")))) is not None:
         out.incident(replace(incident, status=INCIDENT.step(incident.status, event.kind, subject=incident.id)))
+    out.run(replace(view.run, status=status, rollback_to=target, pause=pause, reason=event.data.get("reason", "")))
     out.mark(event.data.get("command", ""))
 
 
@@ -157,11 +157,10 @@ def _rolled_back(view: State, event: AnyEvent, out: Sink) -> None:
     """Tasks named here begin again or are dropped; what came after the point is history, not state."""
     data = event.data
     changes = data.get("tasks", {})
+    if unknown := [name for name in changes if name not in view.tasks]:
+        raise IllegalTransition(f"rollback: there is no task {', '.join(unknown)}")
     for name, change in changes.items():
-        task = view.tasks.get(name)
-        if task is None:
-            raise IllegalTransition(f"rollback: there is no task {name}")
-        out.task(_taken_back(task, str(change), out.ts))
+        out.task(_taken_back(view.tasks[name], str(change), out.ts))
         out.unmerge(name)
     for gate in list(view.gates.values()):
         if gate.place == "landing" or (gate.task in changes and gate.status in ("open", "evaluating")):

@@ -95,6 +95,7 @@ def _task_failed(view: State, event: AnyEvent, out: Sink) -> None:
             worker="",
         )
     )
+    out.mark(event.data.get("command", ""))
 
 
 @on("task.reassigned")

@@ -37,7 +37,8 @@ def thaw(data: dict[str, Any]) -> RunView:
         raise ValueError(f"fields differ: {sorted(names ^ data.keys())}")
     for name in names:
         setattr(view, name, _thaw(data[name]))
-    view.index = Index.of(view.tasks.values(), view.gates.values())
+    queue = sorted(view.merges.values(), key=lambda merge: merge.order)
+    view.index = Index.of(view.tasks.values(), view.gates.values(), queue)
     return view
 
 

@@ -57,7 +57,7 @@ class InboxItem:
         """Raises UsageError with the reason if ``raw`` is not a request this version understands."""
         try:
             body = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"not JSON: {error}") from error
         if not isinstance(body, dict) or body.get("v") != 1:
             raise UsageError("not a request of version 1")

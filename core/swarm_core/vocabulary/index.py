@@ -37,9 +37,14 @@ class Index:
         self._merges: dict[str, str] = {}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Index) and vars(self) == vars(other)
+        return isinstance(other, Index) and self._contents() == other._contents()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def _contents(self) -> dict[str, object]:
+        """What it says. A state or service that nothing is in any more is as one that nothing was ever in."""
+        emptied = {name: {k: v for k, v in vars(self)[name].items() if v} for name in ("by_status", "ready_of")}
+        return {**vars(self), **emptied, "unended_of": {k: v for k, v in self.unended_of.items() if v}}
 
     @classmethod
     def of(cls, tasks: Iterable[Task], gates: Iterable[Gate], merges: Iterable[Merge] = ()) -> Index:
