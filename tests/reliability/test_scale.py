@@ -8,26 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from benchmarks.instant import Shape, carry_out, name_of, open_run
+from benchmarks.instant import Shape, Unsynced, carry_out, name_of, open_run
 
 from swarm_core.agents.coordination import MAX_TASKS, read_plan
-from swarm_core.journal.disk import RealDisk
 from swarm_core.vocabulary.errors import ToolError
 
 pytestmark = pytest.mark.timeout(300)
 
 GROWTH = 2.0
 WORKERS = ("api", "web")
-
-
-class Unsynced(RealDisk):
-    """Leaves syncing out: what is measured is the engine."""
-
-    def sync(self, fd: int) -> None:
-        """Nothing."""
-
-    def sync_dir(self, path: Path) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +26,7 @@ class Cost:
 
 
 async def cost(root: Path, shape: Shape) -> Cost:
-    """Carry a run of ``shape`` out and hold it against its plan. The thread's own time: other processes do not count."""
+    """Carry a run of ``shape`` out, hold it against its plan, and take the time of this thread alone."""
     root.mkdir()
     runner, hands = await open_run(root, shape, disk=Unsynced())
     gc.collect()
