@@ -6,19 +6,24 @@ import asyncio
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import resvg_py
+from tests.support import held
+from tests.support.journals import extend_journal
 from tests.support.recorded import RUN, record_run
 from tests.support.room import FixedClock, settled
 from textual.pilot import Pilot
 
 from swarm_core.client import SwarmClient
+from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.layout import RepoLayout
 from swarm_tui.app import ControlRoom
 
 HERE = Path(__file__).parent
+WHERE = "/home/op/project"
 FONT = "DejaVu Sans Mono"
 Act = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
 
@@ -32,6 +37,14 @@ def keys(*names: str) -> Act:
     return press
 
 
+Happens = Sequence[Draft]
+MORE: dict[str, Happens] = {
+    "paused-dark": held.PAUSED,
+    "halted-dark": held.HALTED,
+    "halted-light": held.HALTED,
+    "failures-dark": held.FAILING,
+}
+"""What happens in the recorded run before the picture is taken."""
 SHOTS: dict[str, tuple[str, tuple[int, int], Act]] = {
     "room-dark": ("two at work", (120, 36), keys()),
     "room-light": ("two at work", (120, 36), keys("t")),
@@ -41,6 +54,11 @@ SHOTS: dict[str, tuple[str, tuple[int, int], Act]] = {
     "diff-dark": ("two at work", (120, 36), keys("down", "down", "d")),
     "activity-dark": ("two at work", (120, 36), keys("at")),
     "help-dark": ("backend gate", (120, 36), keys("question_mark")),
+    "paused-dark": ("two at work", (120, 36), keys("p")),
+    "halted-dark": ("two at work", (120, 36), keys("down", "down", "down")),
+    "halted-light": ("two at work", (120, 36), keys("t", "w", "down", "R")),
+    "failures-dark": ("two at work", (140, 36), keys("down", "down", "down")),
+    "runs-dark": ("two at work", (140, 20), keys("s")),
     "landed-dark": ("landed", (120, 36), keys()),
 }
 
@@ -52,11 +70,16 @@ async def take(name: str) -> str:
         root = Path(directory) / "ecoroute"
         root.mkdir()
         record_run(root, until)
+        if name.startswith("runs"):
+            held.write_other_runs(root)
+        if name in MORE:
+            extend_journal(RepoLayout(root).run(RUN).journal, *MORE[name])
         room = ControlRoom(SwarmClient(root), RUN, FixedClock())
         async with room.run_test(size=size) as pilot:
+            room.look_at_runs(None)
             await settled(pilot)
             await act(pilot)
-            svg = room.export_screenshot(title="swarm-tui")
+            svg = room.export_screenshot(title="swarm-tui").replace(directory, WHERE)
     return normalise(svg)
 
 

@@ -138,6 +138,11 @@ def work(steps: Steps, directory: Path) -> None:
     from swarm_core.policy.effects import Act, RunAgent
 
     class StepHands(Hands):
+        def __init__(self, *parts: Any) -> None:
+            super().__init__(*parts)
+            if self.view.usage.calls:  # started again: the first new step does nothing, as it does for everybody
+                steps.step_s = 0.0
+
         async def perform(self, act: Act) -> None:
             if isinstance(act, RunAgent):
                 agent = self.view.tasks[act.task].order - 1
@@ -151,7 +156,7 @@ def work(steps: Steps, directory: Path) -> None:
     if not layout.dir.exists():
         asyncio.run(write_beginning(layout, AGENTS))
     steps.start()
-    supervisor.Hands = StepHands  # type: ignore[attr-defined]
+    supervisor.Hands = StepHands  # type: ignore[attr-defined,assignment]
     raise SystemExit(engine.main([str(layout.repo.root)]))
 
 

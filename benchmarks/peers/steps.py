@@ -6,7 +6,7 @@ Standard library only: it runs inside the peers' environment too. A contestant i
     python -m benchmarks.peers.run_x work DIRECTORY FD STEP_S
 
 ``time`` runs all steps, which do nothing, and prints one JSON object. ``work`` starts, or goes on with, what lies in
-the directory, and writes one byte to the descriptor for every step that became durable in this process.
+the directory, and writes one byte to the descriptor, ``mark`` of its process, for every step that became durable in it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Steps:
             return
         self.count += 1
         if self.fd >= 0:
-            os.write(self.fd, b".")
+            os.write(self.fd, mark(os.getpid()))
         if self.count == AGENTS * STEPS:
             self.wall_s = time.perf_counter() - self._started[0]
             self.cpu_s = time.process_time() - self._started[1]
@@ -66,6 +66,11 @@ class Steps:
             raise SystemExit(f"{self.count} steps became durable, {AGENTS * STEPS} were to")
         wall_us, cpu_us = (seconds / self.count * 1e6 for seconds in (self.wall_s, self.cpu_s))
         return {"wall_us": wall_us, "cpu_us": cpu_us, "facts": dict(facts)}
+
+
+def mark(pid: int) -> bytes:
+    """Which process a step was durable in; two that follow one another differ."""
+    return bytes([pid & 0xFF])
 
 
 Contestant = Callable[[Steps, Path, str], Coroutine[Any, Any, Mapping[str, Any]]]

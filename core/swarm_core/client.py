@@ -24,15 +24,15 @@ from swarm_core.journal.segments import runs
 from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
-from swarm_core.vocabulary.errors import EngineError
+from swarm_core.vocabulary.errors import EngineError, EngineRunning
 from swarm_core.vocabulary.ids import run_id, ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
 from swarm_core.vocabulary.view import RunView
 
 ENGINE_TIMEOUT_S = 20.0
-ANOTHER_APPEARS_S = 2.0
 OUTPUT_TAIL_BYTES = 4_000
+RETRY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +171,16 @@ class SwarmClient:
         if status.is_alive:
             return status
         process, output = self._spawn()
-        begun = time.monotonic()
-        deadline = begun + timeout_s
+        deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             status = self.engine()
             if status.is_alive and status.message not in ("", "starting"):
                 return status
             code = process.poll()
-            if code == EngineError.exit_code and time.monotonic() < begun + ANOTHER_APPEARS_S:
-                pass  # another engine holds the repository; if its control files were deleted it writes them anew
+            if code == EngineRunning.exit_code and not status.is_alive:
+                # Another engine holds the repository: it leaves, comes back, or writes its deleted control files anew.
+                time.sleep(RETRY_S)
+                process, output = self._spawn()
             elif code is not None and not status.is_alive:
                 said = output.read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()
                 raise EngineError(

@@ -221,7 +221,7 @@ def snapshot_unchecked(patch: Patch) -> None:
 
 def snapshot_of_anything(patch: Patch) -> None:
     """A snapshot is not held against the line it names."""
-    patch.setattr(snapshot, "_belongs", lambda place, path, disk: True)
+    patch.setattr(snapshot, "belongs", lambda place, path, disk: True)
 
 
 def snapshot_a_line_behind(patch: Patch) -> None:

@@ -120,9 +120,9 @@ def test_doctor_finds_a_changed_byte_in_the_journal(
         journal.write_bytes(whole)
 
 
-def test_status_and_log_tell_the_whole_story(state: SwarmClient, finished: Path) -> None:
+def test_status_and_events_tell_the_whole_story(state: SwarmClient, finished: Path) -> None:
     status = json.loads(swarm("status", "--json", cwd=finished).stdout)
-    log = swarm("log", cwd=finished).stdout
+    log = swarm("events", cwd=finished).stdout
 
     assert status["run"]["landed"] is True
     assert {instance["id"] for instance in status["instances"]} == WORKERS | {"architect-1"}

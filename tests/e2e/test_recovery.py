@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.cli import COMMAND, environment, git, swarm, wait_until
+from tests.support.cli import COMMAND, environment, git, kill_engine, swarm, wait_until
 
 from swarm_core.cli.operator import AutoOperator
 from swarm_core.client import SwarmClient
@@ -30,8 +30,7 @@ def run_to_the_end(client: SwarmClient, run: str, kill_after: list[int]) -> None
         operator.look(view)
         if marks and view.last_seq >= marks[0]:
             marks.pop(0)
-            os.kill(client.engine().pid, signal.SIGKILL)
-            wait_until("the engine's death", lambda: not client.engine().is_alive)
+            kill_engine(client)
         if not client.engine().is_alive and not view.is_over:
             client.ensure_engine()
         return view.is_over
@@ -70,6 +69,25 @@ def test_a_killed_engine_goes_on_and_ends_in_the_same_tree(tmp_path: Path) -> No
     assert {gate.id for gate in view.gates.values() if gate.status == "passed"} == decided
 
 
+def test_a_killed_engine_comes_back_by_itself(tmp_path: Path) -> None:
+    client, run = start(tmp_path, "kept")
+    operator, first = AutoOperator(client, run, verdict), client.engine().pid
+    wait_until("some progress", lambda: client.view(run).last_seq > 20)
+    os.kill(first, signal.SIGKILL)
+
+    def is_over() -> bool:
+        view = client.view(run)
+        operator.look(view)
+        return view.is_over
+
+    wait_until("the end of the run", is_over, timeout_s=100)
+    assert client.view(run).run.landed
+    assert client.engine().pid != first
+    assert sum(e.kind == "engine.crash_detected" for e in client.reader(run).poll(max_bytes=1 << 24)) == 1
+    client.send(InboxItem(ulid(), "engine.stop"))
+    wait_until("the engine's end", lambda: not client.engine().is_alive)
+
+
 def test_two_engines_never_work_on_one_repository(tmp_path: Path) -> None:
     client, _ = start(tmp_path, "one")
     command = [sys.executable, "-P", "-m", "swarm_core.engine", str(client.layout.root)]
@@ -84,8 +102,7 @@ def test_two_engines_never_work_on_one_repository(tmp_path: Path) -> None:
 def test_attach_brings_a_killed_engine_back(tmp_path: Path) -> None:
     client, run = start(tmp_path, "again")
     wait_until("some progress", lambda: client.view(run).last_seq > 10)
-    os.kill(client.engine().pid, signal.SIGKILL)
-    wait_until("the engine's death", lambda: not client.engine().is_alive)
+    kill_engine(client)
     status = swarm("status", cwd=client.layout.root)
     assert "no engine" in status.stdout
     operator = AutoOperator(client, run, verdict)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import swarm_core
+from swarm_core.client import SwarmClient
 
 TOP = Path(swarm_core.__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-m", "swarm_tui"]
@@ -76,3 +78,10 @@ def git(directory: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
     return done.stdout.strip()
+
+
+def kill_engine(client: SwarmClient) -> None:
+    """Kill the engine and its keeper, and wait until it is seen to be gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(os.getpgid(client.engine().pid), signal.SIGKILL)
+    wait_until("the engine's death", lambda: not client.engine().is_alive)

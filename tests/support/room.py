@@ -121,7 +121,8 @@ async def settled(pilot: Pilot[None]) -> None:
     assert isinstance(room, ControlRoom)
     for _ in range(2):
         await room.workers.wait_for_complete()
-        room.frame()
+        with room._context():  # of several rooms in one process this one is meant
+            room.frame()
         await _passed(room)
         await pilot.pause()
 

@@ -17,17 +17,25 @@ from swarm_tui.screens.control import ControlScreen
 from swarm_tui.screens.document import DocumentScreen
 from swarm_tui.screens.gate import GateScreen
 from swarm_tui.screens.help import help_rows
+from swarm_tui.screens.start import RunsScreen, StartScreen
 from swarm_tui.widgets.document import Document
 from swarm_tui.widgets.line_pane import LinePane
 
 OWNERS = {
     "list": (LinePane,),
     "room": (ControlScreen,),
+    "run": (ControlScreen,),
+    "runs": (StartScreen, RunsScreen),
     "gate": (GateScreen,),
     "diff": (Document, DocumentScreen),
     "global": (ControlRoom,),
 }
 COVERED = (
+    ("list", "runs"),
+    ("runs", "global"),
+    ("list", "run"),
+    ("run", "room"),
+    ("run", "global"),
     ("list", "room"),
     ("list", "gate"),
     ("list", "global"),
@@ -73,7 +81,7 @@ def test_every_command_belongs_to_a_scope_that_is_explained() -> None:
 
 async def test_the_palette_of_the_room_offers_what_holds_there(tmp_path: Path) -> None:
     async with visit(tmp_path) as at:
-        assert set(offered(at)) == titles("list", "room", "global")
+        assert set(offered(at)) == titles("list", "room", "run", "global")
 
 
 async def test_the_palette_of_a_gate_offers_what_holds_there(tmp_path: Path) -> None:
@@ -89,7 +97,10 @@ async def test_the_palettes_together_hold_every_command_and_none_twice(tmp_path:
         await at.press("n")
         gate = offered(at)
         assert len(gate) == len(set(gate))
-        assert {*seen, *gate} == titles(*commands.SCOPES)
+        await at.press("escape", "s")
+        runs = offered(at)
+        assert len(runs) == len(set(runs))
+        assert {*seen, *gate, *runs} == titles(*commands.SCOPES)
 
 
 async def test_the_palette_does_what_it_offers(tmp_path: Path) -> None:

@@ -188,3 +188,15 @@ async def test_added_and_removed_lines_have_grounds_of_their_own(tmp_path: Path)
                 grounds[segment.text[0]] = segment.style.bgcolor
         assert len(grounds) == 3
         assert len(set(grounds.values())) == 3
+
+
+def test_what_a_plan_changes_is_told_from_the_words_about_it() -> None:
+    text = (
+        "gate_004 · the architect's plan for: x\n\nGoal\n  task_009  is no task of this plan\n\n"
+        "Given to somebody else\n  task_003 → backend  the page needs the API first\n\nDropped\n  task_004  no need\n"
+    )
+    rows, _ = rows_of(text)
+    styles = {"".join(piece for piece, _ in row).strip(): [style for _, style in row] for row in rows}
+    assert styles["task_003 → backend  the page needs the API first"] == ["plain", "tool", "plain"]
+    assert styles["task_004  no need"] == ["plain", "tool", "plain"]
+    assert styles["task_009  is no task of this plan"] == ["plain", "plain"]

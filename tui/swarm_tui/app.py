@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
@@ -24,6 +24,8 @@ from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_tui import commands, theme
+from swarm_tui.local import LocalWorks
+from swarm_tui.runs import FOLLOWED, Runs
 from swarm_tui.screens.base import RoomScreen
 from swarm_tui.screens.control import ControlScreen
 from swarm_tui.screens.small import SmallScreen, is_too_small
@@ -31,10 +33,12 @@ from swarm_tui.store import Store
 
 FRAME_S = 1 / 15
 PULSE_S = 0.5
+RUNS_PULSES = 4
+"""At every so many pulses the other runs are looked at."""
 CHUNK_BYTES = 1 << 20
 
 
-class ControlRoom(App[None]):
+class ControlRoom(LocalWorks):
     """One repository's swarm on one terminal. ``run`` None shows the list of runs."""
 
     TITLE = "swarm-tui"
@@ -51,8 +55,11 @@ class ControlRoom(App[None]):
         self.client, self.run_id = client, run
         self.clock = clock or SystemClock()
         self.store: Store | None = None
+        self.runs = Runs(client)
         self._reader: JournalReader | None = None
         self._is_loading = False
+        self._is_looking = False
+        self._pulses = 0
 
     async def on_mount(self) -> None:
         if self.run_id is None:
@@ -65,13 +72,11 @@ class ControlRoom(App[None]):
         self.set_interval(PULSE_S, self.pulse)
 
     def show_run(self, run: str) -> None:
-        """Follow a run from its first event; a long journal is read off the event loop."""
-        if self._is_loading:
-            return
-        self._is_loading = True
-        self.store = Store(run)
-        self._reader = self.client.reader(run)
-        self._load(self.store, self._reader)
+        """Follow a run from its first event; a long journal is read off the event loop, the room before stays until
+        then."""
+        if not self._is_loading:
+            self._is_loading = True
+            self._load(Store(run), self.client.reader(run))
 
     @work(exclusive=True, group="load")
     async def _load(self, store: Store, reader: JournalReader) -> None:
@@ -79,12 +84,23 @@ class ControlRoom(App[None]):
             while events := await asyncio.to_thread(reader.poll, CHUNK_BYTES):
                 store.apply(events)
             store.engine = await asyncio.to_thread(self.client.engine)
+            store.new_gates()
+            await self._move_in(store, reader)
         except SwarmError as error:
-            self.give_up(error)
-            return
+            if self.store is None:
+                self.give_up(error)
+            else:
+                self.complain(error)
         finally:
             self._is_loading = False
-        store.new_gates()
+
+    async def _move_in(self, store: Store, reader: JournalReader) -> None:
+        """Leave the room one is in for that of another run."""
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        if self._reader is not None:
+            self._reader.close()
+        self.store, self._reader, self.run_id = store, reader, store.run
         await self._begin_with(ControlScreen())
         gc.collect()
         gc.freeze()  # what exists now lives as long as the room: no pause to look at it again
@@ -117,7 +133,7 @@ class ControlRoom(App[None]):
 
     def frame(self) -> None:
         """Read what was added and tell the screens, once."""
-        if self.store is None or self._reader is None or self._is_loading:
+        if self.store is None or self._reader is None:
             return
         try:
             events = self._reader.poll()
@@ -141,13 +157,29 @@ class ControlRoom(App[None]):
         return [screen for screen in self.screen_stack if isinstance(screen, RoomScreen) and screen.is_mounted]
 
     def pulse(self) -> None:
-        """Look for the engine's sign of life."""
+        """Look for the engine's sign of life, and now and then at the other runs."""
         if self.store is None:
             return
         self.store.engine = self.client.engine()
         for screen in self._screens():
             if isinstance(screen, ControlScreen):
                 screen.pulse()
+        if self._pulses % RUNS_PULSES == 0:
+            self.look_at_runs(FOLLOWED)
+        self._pulses += 1
+
+    @work(group="runs")
+    async def look_at_runs(self, limit: int | None) -> None:
+        """Read what the runs gained and tell the screen in sight; one look at a time."""
+        if self._is_looking:
+            return
+        self._is_looking = True
+        try:
+            await asyncio.to_thread(self.runs.look, limit)
+        finally:
+            self._is_looking = False
+        for screen in self._screens()[-1:]:
+            screen.told()
 
     # -- going places
 
@@ -166,14 +198,10 @@ class ControlRoom(App[None]):
 
         self.push_screen(ActivityScreen())
 
-    @work(exclusive=True, group="engine", thread=True)
-    def restart_engine(self) -> None:
-        try:
-            status = self.client.ensure_engine()
-        except SwarmError as error:
-            self.call_from_thread(self.notify, clean(str(error)), severity="error", markup=False, timeout=10)
-        else:
-            self.call_from_thread(self.notify, f"Engine {status.pid} is at work.", markup=False)
+    def open_runs(self) -> None:
+        from swarm_tui.screens.start import RunsScreen
+
+        self.push_screen(RunsScreen())
 
     # -- commands of every place
 
@@ -193,10 +221,6 @@ class ControlRoom(App[None]):
 
     def action_toggle_theme(self) -> None:
         self.theme = theme.LIGHT if self.theme == theme.DARK else theme.DARK
-
-    def action_save_screenshot(self) -> None:
-        path = self.save_screenshot()
-        self.notify(f"Saved {path}", markup=False)
 
     async def action_quit(self) -> None:
         """Textual's own key for quitting; it comes first."""

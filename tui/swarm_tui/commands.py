@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from textual.binding import Binding, BindingType
 
 SCOPES = {
-    "list": "In every list, log and diff",
     "room": "In the room",
+    "run": "In the room: the run and its tasks, and other runs",
+    "runs": "In the list of runs",
     "gate": "At a gate",
     "diff": "In a document",
+    "list": "In every list, log and diff",
     "global": "Everywhere",
 }
 
@@ -74,7 +76,22 @@ COMMANDS = (
     Command("zoom", "room", ("z",), "Zoom", "One agent's pane fills the room, or all come back", "zoom"),
     Command("diff", "room", ("d",), "Diff", "The latest document of the task or agent under the cursor", "diff"),
     Command("activity", "room", ("at",), "Activity", "Everything that happened, as lines", "log"),
-    Command("restart_engine", "room", ("E",), "Start the engine", "Start the engine again if it is gone"),
+    # the run and its tasks
+    Command("pause_run", "run", ("p",), "Pause", "Every agent stops at its next step; nothing is lost", "pause"),
+    Command("drain_run", "run", ("P",), "Drain", "Agents finish their tasks, nothing new begins"),
+    Command("resume_run", "run", ("r",), "Resume", "A run that is paused, drained or halted goes on", "resume"),
+    Command("halt_run", "run", ("H",), "Halt", "Every agent stops at its next step, as an incident that you close"),
+    Command("stop_everything", "run", ("X",), "Emergency stop", "Every agent of every run is gone at once; asks first"),
+    Command("abort_run", "run", ("A",), "Abort", "End the run for good, its work stays unlanded; asks first"),
+    Command("roll_back", "run", ("R",), "Roll back", "Back to the passed gate under the gates' cursor; asks first"),
+    Command("hold_task", "run", ("h",), "Hold task", "Hold the task under the cursor, or free it"),
+    Command("drop_task", "run", ("D",), "Drop task", "Drop the task under the cursor and what needs it; asks first"),
+    Command("hold_service", "run", ("S",), "Hold service", "Hold the service under the cursor, or free it"),
+    Command("restart_engine", "run", ("E",), "Start the engine", "Start it if it is gone; a silent one is ended first"),
+    Command("runs", "run", ("s",), "Runs", "The runs of this repository; Enter goes to another one", "runs"),
+    Command("confirm", "run", ("y",), "Yes", "Do what was just asked about"),
+    # the list of runs
+    Command("open_run", "runs", ("enter",), "Open run", "Go to the run under the cursor; what is left goes on", "open"),
     # a gate
     Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
     Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),

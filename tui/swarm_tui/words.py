@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from swarm_core.vocabulary.entities import Usage
+from swarm_core.vocabulary.entities import Instance, Run, Task, Usage
+from swarm_core.vocabulary.view import RunView
 
 INSTANCE = {
     "starting": ("◌", "muted"),
     "idle": ("○", "muted"),
     "busy": ("●", "good"),
     "waiting": ("◔", "accent"),
+    "stalled": ("◍", "bad"),
+    "paused": ("‖", "accent"),
     "failed": ("✗", "bad"),
     "retired": ("·", "muted"),
 }
@@ -34,13 +37,18 @@ GATE = {
     "aborted": ("⊘", "muted"),
 }
 RUN = {
-    "created": "starting",
-    "running": "running",
-    "awaiting_operator": "waiting for you",
-    "completed": "completed",
-    "failed": "failed",
-    "aborted": "aborted",
+    "created": ("starting", "plain"),
+    "running": ("running", "plain"),
+    "awaiting_operator": ("waiting for you", "accent"),
+    "paused": ("‖ paused", "accent"),
+    "halted": ("■ halted", "bad"),
+    "recovering": ("↺ rolling back", "accent"),
+    "completed": ("finished, not landed", "plain"),
+    "failed": ("failed", "bad"),
+    "aborted": ("aborted", "muted"),
 }
+MODE = {"drain": ("‖ draining", "accent"), "stop": ("■ stopped", "bad")}
+"""How a run is held, where that says more than its status."""
 LOG = {
     "say": ("  ", "plain"),
     "think": ("~ ", "think"),
@@ -51,6 +59,39 @@ LOG = {
     "error": ("! ", "bad"),
     "operator": ("» ", "accent"),
 }
+
+
+def run_state(run: Run) -> tuple[str, str]:
+    """A run's state in a word, and its style."""
+    if run.landed:
+        return ("landed", "good")
+    if run.status in ("paused", "halted") and run.pause in MODE:
+        return MODE[run.pause]
+    return RUN.get(run.status, (run.status, "plain"))
+
+
+def task_state(task: Task, view: RunView) -> tuple[str, str, str]:
+    """A task's mark, word and style. After an emergency stop nobody works, whatever was begun."""
+    instance = view.instances.get(task.instance)
+    if task.status == "running" and view.run.pause == "stop":
+        return ("■", "stopped", "bad")
+    if task.status == "running" and instance is not None and instance.status in ("paused", "stalled"):
+        symbol, style = INSTANCE[instance.status]
+        return (symbol, instance.status, style)
+    symbol, style = TASK.get(task.status, ("?", "muted"))
+    return ("‖", task.status, "accent") if task.held else (symbol, task.status, style)
+
+
+def instance_state(instance: Instance, run: Run) -> tuple[str, str]:
+    """An instance's mark and word, with the same exception."""
+    if run.pause == "stop" and instance.status in ("busy", "waiting", "stalled", "paused"):
+        return ("■", "stopped")
+    return (INSTANCE.get(instance.status, ("?", ""))[0], instance.status)
+
+
+def some(number: int, one: str, many: str = "") -> str:
+    """``1 agent``, ``3 agents``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def short(number: int) -> str:
@@ -68,10 +109,17 @@ def spent(usage: Usage) -> str:
 
 def elapsed(start: str, end: str) -> str:
     """``1:02:03`` or ``2:03`` between two times of the journal."""
-    try:
-        seconds = int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
-    except ValueError:
+    between_s = seconds_between(start, end)
+    if between_s is None:
         return ""
-    hours, rest = divmod(max(0, seconds), 3600)
+    hours, rest = divmod(max(0, int(between_s)), 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def seconds_between(start: str, end: str) -> float | None:
+    """Seconds from one time of the journal to another; None if one of them is no time."""
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):
+        return None

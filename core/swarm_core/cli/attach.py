@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from swarm_core.client import SwarmClient
 from swarm_core.workspace.preflight import check
 
-from .common import Parsers, add_run_option, chosen_run, has_terminal, here
-from .log import print_log
+from .common import Parsers, add_run_option, chosen_run, exit_code, follow, has_terminal, here
+from .plain import line
 
 
 def add(parsers: Parsers) -> None:
@@ -27,4 +28,13 @@ def run(options: argparse.Namespace) -> int:
     if run_id is None:
         print(f'no run was started in {client.layout.root} yet\n  next: swarm-tui run "what you want"')
         return 0
-    return print_log(client, run_id, is_following=True, as_json=False)
+    return _tell(client, run_id)
+
+
+def _tell(client: SwarmClient, run_id: str) -> int:
+    """Without a terminal: the run's events as lines, from the first to its end."""
+    view = client.view(run_id)
+    for event, view in follow(client, run_id):  # noqa: B007 -- the last view tells how it ended
+        if text := line(event):
+            print(text, flush=True)
+    return exit_code(view)

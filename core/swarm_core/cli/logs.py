@@ -1,6 +1,6 @@
 """``swarm-tui logs``: what the engine and the agents said, as one log in the order of time.
 
-``swarm-tui log`` prints the journal: what happened. This prints what was said meanwhile.
+``swarm-tui events`` prints the journal: what happened. This prints what was said meanwhile.
 """
 
 from __future__ import annotations

@@ -13,18 +13,27 @@ from swarm_core.vocabulary.clock import SystemClock
 from swarm_core.vocabulary.errors import EngineError, JournalPoisoned, SwarmError
 from swarm_core.vocabulary.layout import RepoLayout
 
-POISONED_EXIT = 70
+from .keeper import POISONED_EXIT, keep
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code; 70 after a failed sync, when only a fresh start from disk can be trusted."""
+    """Returns the engine's exit code; see ``keeper`` for an engine that is killed."""
     parser = argparse.ArgumentParser(prog="python -m swarm_core.engine", description=__doc__)
     parser.add_argument("root", type=Path)
     parser.add_argument("--linger-s", type=float, default=30.0, help="stay this long with nothing to do")
+    parser.add_argument("--alone", action="store_true", help="without a keeper: killed is killed")
     options = parser.parse_args(argv)
     layout = RepoLayout(options.root.resolve())
+    if options.alone:
+        return _life(layout, options.linger_s)
+    from . import supervisor  # noqa: F401 -- before the fork, so that a restart need not import anything
+
+    return keep(lambda: _life(layout, options.linger_s))
+
+
+def _life(layout: RepoLayout, linger_s: float) -> int:
     try:
-        return _serve(layout, options.linger_s)
+        return _serve(layout, linger_s)
     except JournalPoisoned as error:
         sys.stderr.write(f"swarm-tui engine: {error}\n")
         sys.stderr.flush()

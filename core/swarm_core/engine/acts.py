@@ -36,7 +36,7 @@ from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .models import ModelPool
-from .rollback import earlier, reopened_phases, taken_back
+from .rollback import reopened_phases, taken_back
 from .runner import Runner
 from .workers import ExternalAct
 
@@ -101,9 +101,8 @@ class Hands:
                 return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
             case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
-            case EvaluateGate(gate) if self.view.gates[gate].place in ("plan", "merge"):
-                data = {"reason": reason, "kind": "engine"}
-                return [Draft("task.failed", data, task=self.view.gates[gate].task)]
+            case EvaluateGate(gate):
+                return list(halting(self.view, f"{gate} cannot be measured: {reason}", trigger="workspace"))
             case RetireInstance(instance):
                 return [Draft("agent.retired", {"reason": f"its worktree is left: {reason}"}, agent=instance)]
             case Land(gate):
@@ -164,7 +163,7 @@ class Hands:
 
     async def _roll_back(self, seq: int) -> None:
         started_s = self.clock.monotonic_s()
-        then = await self._earlier(seq)
+        then = await self.runner.papers.view_at(self.layout.journal, seq)
         hub = await self.hub()
         integration = await hub.take_back(
             then.run.integration,
@@ -180,9 +179,6 @@ class Hands:
         }
         over = {"incident": self._recovering(), "seconds": round(self.clock.monotonic_s() - started_s, 3)}
         await self.runner.record(Draft("rollback.done", done), Draft("recovery.completed", over))
-
-    async def _earlier(self, seq: int) -> RunView:
-        return await earlier(self.layout.journal, seq)
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
@@ -318,6 +314,9 @@ class Hands:
 
     async def _keep_unlanded(self, reason: str) -> None:
         hub = await self.hub()
+        if (await try_land(hub)).already:  # a landing whose undoing failed too: what is there is there
+            await self._finish(landed=True, commit=await hub.integration(), reason="it had landed before the decision")
+            return
         await keep_unlanded(hub)
         await self._finish(landed=False, commit=await hub.integration(), reason=reason)
 

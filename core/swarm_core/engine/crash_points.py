@@ -42,3 +42,8 @@ def reached(point: CrashPoint) -> None:
     _left[point] -= 1
     if _left[point] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def disarm() -> None:
+    """Nobody dies here any more: the process that was to die has."""
+    _left.clear()

@@ -123,6 +123,7 @@ def merge_evidence(
         summary=f"{_size(stat)} · {_verdicts(checks)} · {merges}",
         on_yes=f"{task.id} is merged on the run's integration branch. Your own branch stays as it is.",
         on_no=f"{task.id} goes back to {task.instance} with your comment; its worktree and conversation are kept.",
+        about=task.commit,
         stat=stat,
         checks=tuple(checks),
     )

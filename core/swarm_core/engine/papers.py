@@ -1,4 +1,4 @@
-"""What lies beside the journal: the projections that are written from it and the documents that gates show."""
+"""What lies beside the journal: the projections written from it, the documents that gates show, and its own past."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 from swarm_core.journal.projections import projections, replace_durably, write
 from swarm_core.recovery.index import index_entry, run_meta, update_index
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.view import RunView
 
 from .measures import Measures
+from .rollback import settled_at, view_at
 
 
 class Papers(Protocol):
@@ -39,6 +41,14 @@ class Papers(Protocol):
 
     async def sha256(self, document: Path) -> str:
         """The SHA-256 of a file's bytes in hexadecimal; "" if it cannot be read."""
+        ...
+
+    async def view_at(self, journal: Path, seq: int) -> RunView:
+        """What was true after event ``seq``. Raises JournalError if there is no such event."""
+        ...
+
+    async def settled_at(self, journal: Path, gate: Gate) -> int:
+        """The event with which the decision of a passed gate had its effect."""
         ...
 
 
@@ -89,6 +99,12 @@ class PapersOnDisk:
 
     async def sha256(self, document: Path) -> str:
         return await asyncio.to_thread(_sha256, document)
+
+    async def view_at(self, journal: Path, seq: int) -> RunView:
+        return await asyncio.to_thread(view_at, journal, seq)
+
+    async def settled_at(self, journal: Path, gate: Gate) -> int:
+        return await asyncio.to_thread(settled_at, journal, gate)
 
 
 def _sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ the next one. The view never holds what the disk does not.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from swarm_core.journal.journal import Journal
@@ -19,6 +20,7 @@ from .crash_points import CrashPoint, reached
 from .diagnostics import LOGGER
 
 FULL_DISK_POLL_S = 1.0
+REMEMBERED = 64
 # What changes its own task, agent, gate and merge and nothing that another of these asks about: such facts can be
 # checked side by side and written together.
 SIDE_BY_SIDE = frozenset(
@@ -71,7 +73,7 @@ class Recorder:
         self._on_events, self._on_fatal, self._say = on_events, on_fatal, say
         self._waiting: list[_Waiter] = []
         self._working: asyncio.Task[None] | None = None
-        self._refused: tuple[str, str | None, str] | None = None
+        self._refused: deque[tuple[str, str | None, str]] = deque(maxlen=REMEMBERED)
 
     async def record(self, *drafts: Draft) -> list[Event]:
         """Append and apply in one step; durable when it returns. See ``Runner.record``."""
@@ -141,15 +143,14 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 -- a draft nobody can read is its writer's defect, not the run's
                 waiter[1].set_exception(error)
                 return False
-        self._refused = None
         return True
 
     async def _refuse(self, draft: Draft, error: IllegalTransition) -> None:
         """Keep what somebody wanted to write and could not. The same thing again is kept once."""
         refused = (draft.kind, draft.task, error.message)
-        if refused == self._refused:
+        if refused in self._refused:
             return
-        self._refused = refused
+        self._refused.append(refused)
         LOGGER.warning("refused: %s", error, extra={"run": self.journal.run})
         data = {"kind": draft.kind, "reason": error.message}
         note = Draft("event.refused", data, actor=draft.actor, task=draft.task, agent=draft.agent)

@@ -6,7 +6,6 @@ crash, or sent twice, is recognised.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from swarm_core.policy.failures import halting
@@ -18,10 +17,10 @@ from swarm_core.vocabulary.machines import TASK
 
 from .decisions import decide_gate
 from .inbox import Verdict
-from .rollback import settled_at
 from .runner import Runner
 from .workers import claim, hand_in, heartbeat
 
+LANDING = "the work is being landed as you approved it: in a moment the run is over"
 CONTAINED_S = 10.0
 Answer = Callable[[Runner, InboxItem], Awaitable[Verdict]]
 
@@ -45,6 +44,8 @@ async def refuse(runner: Runner, item: InboxItem, reason: str) -> Verdict:
 
 
 async def _abort(runner: Runner, item: InboxItem) -> Verdict:
+    if _is_landing(runner):
+        return await refuse(runner, item, LANDING)
     reason = _note(item) or "the operator ended the run"
     return await _apply(runner, item, Draft("run.aborted", {"reason": reason, "command": item.id}, actor=OPERATOR))
 
@@ -74,6 +75,8 @@ async def _roll_back(runner: Runner, item: InboxItem) -> Verdict:
     view = runner.view
     if view.is_over:
         return await refuse(runner, item, f"the run is {view.run.status}: there is nothing to roll back")
+    if _is_landing(runner):
+        return await refuse(runner, item, LANDING)
     try:
         seq = await _point(runner, str(item.data["to"]))
     except UsageError as error:
@@ -105,7 +108,7 @@ async def _point(runner: Runner, text: str) -> int:
             raise UsageError(f"there is no gate {name!r} in this run")
         if gate.status != "passed":
             raise UsageError(f"{gate.id} is {gate.status}: only a gate that was passed is a point to go back to")
-        return await asyncio.to_thread(settled_at, runner.layout.journal, gate)
+        return await runner.papers.settled_at(runner.layout.journal, gate)
     raise UsageError(f"{text!r} is not a point to go back to: use gate:N or seq:N")
 
 
@@ -149,6 +152,12 @@ async def _hold_service(runner: Runner, item: InboxItem) -> Verdict:
 async def _free_service(runner: Runner, item: InboxItem) -> Verdict:
     data = {"service": str(item.data["service"]), "command": item.id}
     return await _apply(runner, item, Draft("service.resumed", data, actor=OPERATOR))
+
+
+def _is_landing(runner: Runner) -> bool:
+    """Whether the operator's branch may be moving now: nothing may be ended or undone half-way."""
+    gate = runner.view.latest_gate("landing")
+    return gate is not None and gate.status == "passed" and not runner.view.is_over
 
 
 async def _apply(runner: Runner, item: InboxItem, *drafts: Draft) -> Verdict:

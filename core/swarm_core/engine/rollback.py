@@ -6,12 +6,14 @@ tasks that begin again and those that are dropped.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from swarm_core.journal.tail import JournalReader
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import JournalError
+from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.view import RunView
 
@@ -37,24 +39,31 @@ def view_at(path: Path, seq: int) -> RunView:
     return view
 
 
-def settled_at(path: Path, gate: Gate) -> int:
+def settled_in(events: Iterable[Event], gate: Gate) -> int:
     """The event with which the decision of a passed gate had its effect: its task is done. The decision itself if it
     never came to that."""
-    view, reader = RunView(), JournalReader(path)
-    try:
-        while events := reader.poll(CHUNK_BYTES):
-            for event in events:
-                view.apply(event)
-                is_later = gate.decided_seq <= event.seq
-                if is_later and (not gate.task or view.tasks[gate.task].status in TASK.terminal):
-                    return event.seq
-    finally:
-        reader.close()
+    view = RunView()
+    for event in events:
+        view.apply(event)
+        is_later = gate.decided_seq <= event.seq
+        if is_later and (not gate.task or view.tasks[gate.task].status in TASK.terminal):
+            return event.seq
     return gate.decided_seq
 
 
-async def earlier(path: Path, seq: int) -> RunView:
-    return await asyncio.to_thread(view_at, path, seq)
+def settled_at(path: Path, gate: Gate) -> int:
+    """``settled_in`` the journal at ``path``."""
+    with closing(_events(path)) as events:
+        return settled_in(events, gate)
+
+
+def _events(path: Path) -> Generator[Event]:
+    reader = JournalReader(path)
+    try:
+        while events := reader.poll(CHUNK_BYTES):
+            yield from events
+    finally:
+        reader.close()
 
 
 def taken_back(now: RunView, then: RunView) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
 
@@ -190,7 +191,8 @@ class Runner:
             self.watch.beat(task.id)
             await self._try(Draft("agent.stalled", {"reason": "no sign of life"}, agent=task.instance))
             reason = f"{task.worker or task.instance} showed no sign of life"
-            await self.fail(task.id, "lost", reason, attempt=task.attempt)
+            with suppress(IllegalTransition):  # it came back to life, or the task was taken away, in this moment
+                await self.fail(task.id, "lost", reason, attempt=task.attempt)
 
     # -- the loop
 
@@ -203,7 +205,7 @@ class Runner:
                 await self._watch_leases()
                 if await self._settle():
                     continue
-                if self.view.is_over and not self.jobs:
+                if self.view.is_over and not self.jobs and not self.changed.is_set():
                     return
                 await self._rest()
             raise self._fatal
@@ -222,7 +224,9 @@ class Runner:
     async def _settle(self) -> bool:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
         effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
-        if await self._record_each([effect for effect in effects if isinstance(effect, Record)]):
+        seen = self.view.last_seq
+        await self._record_each([effect for effect in effects if isinstance(effect, Record)])
+        if self.view.last_seq != seen:  # acts that were called for then may have been done meanwhile
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
         wanted = set(acts)
@@ -236,17 +240,14 @@ class Runner:
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False
 
-    async def _record_each(self, records: Sequence[Record]) -> bool:
-        """Record what follows from one look, with as few syncs as it can be; True if anything was recorded."""
+    async def _record_each(self, records: Sequence[Record]) -> None:
+        """Record what follows from one look, with as few syncs as it can be."""
         outcomes = [self.recorder.enqueue(*record.drafts) for record in records]
-        has_recorded = False
         for outcome in outcomes:
             try:
                 await asyncio.shield(outcome)
-                has_recorded = True
             except IllegalTransition:  # something else happened between the look and the write
                 continue
-        return has_recorded
 
     async def _perform(self, act: Act) -> None:
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import swarm_core
 from swarm_core.definitions import load
 from swarm_core.journal.journal import Journal
-from swarm_core.journal.opening import last_events
+from swarm_core.journal.opening import last_events, open_view
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
 from swarm_core.telemetry import live
@@ -156,6 +156,7 @@ class Supervisor:
                 "directories": list(service.directories),
                 "replicas": service.replicas,
                 "adapter": service.adapter,
+                "retries": service.retries,
             }
             for key, service in spec.services.items()
         }
@@ -221,8 +222,18 @@ class Supervisor:
         if item.run in self.unresumed:
             return Verdict(False, f"run {item.run} cannot be resumed: {self.unresumed[item.run]}", item.run)
         if item.run not in self.runs:
-            return Verdict(False, f"no run {item.run!r} is under way", item.run)
+            return await asyncio.to_thread(self._after_the_run, item)
         return await handle(self.runs[item.run][0], item)
+
+    def _after_the_run(self, item: InboxItem) -> Verdict:
+        """A request about a run that is over: it may be the one that ended it, found again after a crash."""
+        path = self.layout.run(item.run).journal if SLUG.fullmatch(item.run) else None
+        if path is not None and path.exists():
+            view, reader = open_view(path)
+            reader.close()
+            if item.id in view.commands and item.id not in view.refused:
+                return Verdict(True, run=item.run)
+        return Verdict(False, f"no run {item.run!r} is under way", item.run)
 
     async def _halt_everything(self, item: InboxItem) -> Verdict:
         """The emergency stop: every agent of every run is taken away at once; ``resume`` goes on from the disk."""

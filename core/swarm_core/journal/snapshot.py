@@ -23,9 +23,13 @@ from .segments import HEAD_BYTES, closed_path, first_seq
 
 SNAPSHOT = "snapshot.json"
 SNAPSHOT_VERSION = 1
-EVERY_EVENTS = 1_000
+EVERY_EVENTS = 250
 BACK_BYTES = 1 << 16
 _SUM_HEX = 64
+
+
+class OtherProgram(ValueError):
+    """A snapshot that is whole, but another version of the program made it."""
 
 
 @cache
@@ -68,7 +72,7 @@ def decode(data: bytes) -> tuple[Place, RunView]:
         raise ValueError("its checksum does not match")
     body = json.loads(data.decode("utf-8", "surrogatepass"))
     if body["v"] != SNAPSHOT_VERSION or body["program"] != program():
-        raise ValueError("it is of another version")
+        raise OtherProgram("another version of the program made it")
     view = thaw(body["state"])
     place = Place(body["seq"], body["prev"], body["epoch"], body["segment"], body["offset"])
     if view.last_seq != place.seq:
@@ -83,7 +87,7 @@ def load(path: Path, disk: Disk) -> tuple[Place, RunView] | None:
         if data is None:
             return None
         place, view = decode(data)
-        return (place, view) if _belongs(place, path, disk) else None
+        return (place, view) if belongs(place, path, disk) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -100,7 +104,7 @@ def store(path: Path, disk: Disk, place: Place, state: dict[str, Any]) -> bool:
     return True
 
 
-def _belongs(place: Place, path: Path, disk: Disk) -> bool:
+def belongs(place: Place, path: Path, disk: Disk) -> bool:
     """Whether the line before ``place`` is the one the snapshot was made after; its digest stands for all before it."""
     line = None
     for file in (closed_path(path, place.first), path, closed_path(path, place.first)):

@@ -94,6 +94,10 @@ class _Decision:
         for name in view.index.in_status("verifying"):
             yield from self._verifying(view.tasks[name])
         yield from self._merging()
+        for gate in view.open_gates:
+            if gate.task and view.tasks[gate.task].status in TASK.terminal:
+                data = {"gate": gate.id, "reason": f"{gate.task} is {view.tasks[gate.task].status}"}
+                yield Record((Draft("gate.aborted", data, task=gate.task),))
 
     def _beginnings(self) -> Iterator[Effect]:
         """What begins something new."""
@@ -164,6 +168,9 @@ class _Decision:
         elif gate.status == "blocked":
             data = {"note": gate.note, "gate": gate.id, "iteration": task.iteration + 1}
             yield Record((Draft("task.reopened", data, task=task.id),))
+        elif gate.status == "passed" and gate.about not in ("", task.commit):
+            data = {"gate": gate.id, "reason": f"it was about {gate.about[:12]}, the work is at {task.commit[:12]}"}
+            yield Record((Draft("gate.invalidated", data, task=task.id),))
         elif gate.status == "passed":
             yield self._accepted(task, gate)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.requests import handle
 from swarm_core.engine.runner import Runner
+from swarm_core.journal.journal import Journal
 from swarm_core.policy.effects import Act
 from swarm_core.vocabulary.errors import JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import OPERATOR, Draft
@@ -19,7 +20,6 @@ from .agent import AgentFate
 from .dice import Dice
 from .hands import SimulatedHands
 from .hub import SimulatedHub, SimulatedPapers
-from .journal import Store, open_journal
 from .life import Life
 from .loop import SimulatedClock
 from .world import World
@@ -35,7 +35,7 @@ class SimulatedEngine:
         self,
         life: Life,
         world: World,
-        store: Store,
+        journal: Journal,
         spec: SwarmSpec,
         clock: SimulatedClock,
         dice: Dice,
@@ -44,7 +44,6 @@ class SimulatedEngine:
     ) -> None:
         self.life, self.world, self.clock, self.dice = life, world, clock, dice
         self.has_finished = False
-        journal = open_journal(store, RUN, life, clock, dice)
         self.runner = Runner(
             LAYOUT, journal, spec, clock, random=dice.random, papers=SimulatedPapers(world, life, clock, dice)
         )

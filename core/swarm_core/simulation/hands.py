@@ -18,7 +18,6 @@ from swarm_core.policy.effects import Act, RunAgent
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 
 from .agent import AgentFate, SimulatedAgent
@@ -64,10 +63,6 @@ class SimulatedHands(Hands):
         except Exception as error:
             self.surprised(act, error)
             raise
-
-    async def _earlier(self, seq: int) -> RunView:
-        await self.clock.sleep(self.dice.seconds(0.001, 5.0))
-        return RunView.of(event for event in self.world.history() if event.seq <= seq)
 
     # -- gates
 

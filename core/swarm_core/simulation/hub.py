@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from swarm_core.vocabulary.entities import Stat
+from swarm_core.engine.rollback import settled_in
+from swarm_core.vocabulary.entities import Gate, Stat
 from swarm_core.vocabulary.errors import GitFailed, MergeConflict, WorkspaceError
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.layout import RunLayout
@@ -187,6 +188,14 @@ class SimulatedPapers:
         await self.clock.sleep(self.dice.seconds(*EFFECT_S))
         self.life.require()
         self.world.documents[document] = data
+
+    async def view_at(self, journal: Path, seq: int) -> RunView:
+        await self.clock.sleep(self.dice.seconds(*EFFECT_S))
+        return RunView.of(event for event in self.world.history() if event.seq <= seq)
+
+    async def settled_at(self, journal: Path, gate: Gate) -> int:
+        await self.clock.sleep(self.dice.seconds(*EFFECT_S))
+        return settled_in(self.world.history(), gate)
 
     async def sha256(self, document: Path) -> str:
         await self.clock.sleep(0)

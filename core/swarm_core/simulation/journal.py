@@ -22,7 +22,7 @@ from .dice import Dice
 from .life import Life
 from .loop import SimulatedClock
 
-FULL_FOR_S = (0.5, 600.0)
+FULL_FOR_S = (0.5, 20.0)
 SYNC_S = (0.000_2, 0.05)
 
 

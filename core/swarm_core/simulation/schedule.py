@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from swarm_core.engine.diagnostics import LOGGER
+from swarm_core.journal.journal import Journal
 from swarm_core.policy.effects import Act
 from swarm_core.vocabulary.entities import PRIORITIES
 from swarm_core.vocabulary.events import Event
@@ -24,7 +25,7 @@ from .agent import AgentFate, RandomFate
 from .dice import Dice, Rates
 from .engine import RUN, SimulatedEngine
 from .invariants import Invariants, Violation
-from .journal import Store
+from .journal import Store, open_journal
 from .life import EngineDied, Life
 from .loop import Deadlock, SimulatedClock, SimulatedLoop
 from .operator import SimulatedOperator
@@ -179,8 +180,9 @@ class Schedule:
             self.crashes_left -= 1
             self.loop.at_step(self.loop.steps + int(self.dice.seconds(*STEPS_BETWEEN_CRASHES)), life.die)
         self.clock.booted_s = self.dice.seconds(1, 10_000_000) - self.loop.time()
+        journal = await self.open_journal(life)
         engine = SimulatedEngine(
-            life, self.world, self.store, self.spec, self.clock, self.dice, self.fate, self._surprised
+            life, self.world, journal, self.spec, self.clock, self.dice, self.fate, self._surprised
         )
         self.invariants.same(engine.runner.view, self.store.events)
         work = life.start(engine.run())
@@ -199,6 +201,10 @@ class Schedule:
             return False
         self.invariants.same(engine.runner.view, self.store.events)
         return True
+
+    async def open_journal(self, life: Life) -> Journal:
+        """The journal as a process finds it when it starts."""
+        return open_journal(self.store, RUN, life, self.clock, self.dice)
 
     def _calm_down(self) -> None:
         self.dice.is_calm = True

@@ -143,6 +143,8 @@ def _tasks_requested(view: State, event: AnyEvent, out: Sink) -> None:
 @on("task.claimed")
 def _task_claimed(view: State, event: AnyEvent, out: Sink) -> None:
     task = task_of(view, event)
+    if why := view.why_held(task):
+        raise IllegalTransition(f"task {task.id} cannot be claimed: {why}")
     out.task(
         replace(
             task,

@@ -113,11 +113,13 @@ class Index:
         self.dead_dependencies[task.id] = sum(state in DEAD for state in states)
 
     def _leave(self, task: Task) -> None:
-        self.by_status[task.status].pop(task.id, None)
+        _take(self.by_status, task.status, task.id)
         if task.status == "ready":
-            self.ready_of[task.assigned_to].pop(task.id, None)
+            _take(self.ready_of, task.assigned_to, task.id)
         if task.status != "done" and task.status not in DEAD:
             self.unended_of[task.assigned_to] -= 1
+            if not self.unended_of[task.assigned_to]:
+                del self.unended_of[task.assigned_to]
 
     def _enter(self, task: Task, was: str) -> None:
         self.by_status.setdefault(task.status, {})[task.id] = None
@@ -148,3 +150,10 @@ class Index:
                 members[task] = None
             else:
                 members.pop(task, None)
+
+
+def _take(groups: dict[str, dict[str, None]], group: str, member: str) -> None:
+    """Out of its group; an empty group is none, so that equal states have equal indexes."""
+    groups[group].pop(member, None)
+    if not groups[group]:
+        del groups[group]

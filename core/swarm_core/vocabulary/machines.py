@@ -89,7 +89,8 @@ RUN = Machine(
         ("recovering", "awaiting_operator", "recovery.completed"),
         ("recovering", "halted", "recovery.failed"),
         *((held, held, event) for held in ("paused", "halted", "recovering") for event in GATE_EVENTS),
-        ("running", "completed", "run.completed"),
+        # A landing that was under way when the run was held is told all the same.
+        *((source, "completed", "run.completed") for source in ("running", "paused", "halted")),
         *((source, "failed", "run.failed") for source in ("running", "awaiting_operator", "paused", "halted")),
         *(
             (source, "aborted", "run.aborted")

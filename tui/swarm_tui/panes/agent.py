@@ -6,11 +6,13 @@ from textual.content import Content
 
 from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Instance, Task
+from swarm_core.vocabulary.entities import Instance, Run, Task
 from swarm_tui import words
 from swarm_tui.widgets.log_pane import LogPane
 
 FRAME_BYTES = 32 << 10
+MARKED = ("waiting", "stalled", "paused", "failed")
+"""States with an edge of their own, and a reason."""
 
 
 class AgentPane(LogPane):
@@ -20,6 +22,7 @@ class AgentPane(LogPane):
         super().__init__(id=f"agent-{instance.id}", classes="agent")
         self.number, self.instance = number, instance
         self.work: Task | None = None
+        self.run = Run()
         self._reader = client.log_reader(run, instance.id)
 
     def empty_text(self) -> str:
@@ -27,11 +30,11 @@ class AgentPane(LogPane):
             return "The worktree is being made."
         return "What this agent says and does appears here."
 
-    def tell(self, instance: Instance, task: Task | None) -> None:
+    def tell(self, instance: Instance, task: Task | None, run: Run) -> None:
         """Take the instance's state."""
-        self.instance, self.work = instance, task
-        self.set_class(instance.status == "waiting", "-waiting")
-        self.set_class(instance.status == "failed", "-failed")
+        self.instance, self.work, self.run = instance, task, run
+        for status in MARKED:
+            self.set_class(instance.status == status, f"-{status}")
         self.news()
 
     def tail(self) -> None:
@@ -46,12 +49,13 @@ class AgentPane(LogPane):
 
     def news(self) -> None:
         instance, task = self.instance, self.work
-        symbol, _ = words.INSTANCE.get(instance.status, ("?", "muted"))
+        symbol, status = words.instance_state(instance, self.run)
         state = "" if task is None or task.status == "running" else f"{task.status}: "
         what = f" · {task.id} {state}{task.title}" if task else ""
-        why = f" ({instance.reason})" if instance.reason and instance.status in ("waiting", "failed") else ""
+        why = f" ({instance.reason})" if instance.reason and instance.status in MARKED else ""
+        why += f" · ↗ {task.worker}" if task and task.worker else ""
         number = f"{self.number} " if self.number < 10 else ""
-        title = f" {number}{instance.id} {symbol} {instance.status}{why}{what} "
+        title = f" {number}{instance.id} {symbol} {status}{why}{what} "
         self.border_title = Content(clean_line(title, 200))
         new = f"+{self.unseen} new · " if self.unseen else ""
         denied = f"✗ {instance.denials} denied · " if instance.denials else ""

@@ -7,7 +7,7 @@ from textual.content import Content
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.view import RunView
-from swarm_tui import words
+from swarm_tui import reasons, words
 from swarm_tui.widgets.line_pane import LinePane, Row
 
 WIDE = 56
@@ -22,6 +22,8 @@ class TaskBoard(LinePane):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.tasks: list[Task] = []
+        self.view = RunView()
+        self.now = ""
 
     @property
     def row_count(self) -> int:
@@ -34,8 +36,9 @@ class TaskBoard(LinePane):
     def empty_text(self) -> str:
         return "The architect's plan fills this board."
 
-    def tell(self, view: RunView) -> None:
+    def tell(self, view: RunView, now: str) -> None:
         before = self.chosen
+        self.view, self.now = view, now
         self.tasks = list(view.tasks.values())
         if before is not None:
             self.cursor = next((i for i, task in enumerate(self.tasks) if task.id == before.id), self.cursor)
@@ -44,33 +47,66 @@ class TaskBoard(LinePane):
         self.border_title = Content(f" Tasks {'· ' + told if told else ''} ")
         self.forget()
 
+    def tick(self, now: str) -> None:
+        """Let what counts down count down."""
+        if any(reasons.rests_s(self.view.tasks[name], self.now) for name in self.view.index.in_status("ready")):
+            self.now = now
+            self.forget()
+
+    def forget(self) -> None:
+        super().forget()
+        self._say_why()
+
+    def move_to(self, index: int) -> None:
+        super().move_to(index)
+        self._say_why()
+
+    def _say_why(self) -> None:
+        """The whole reason of the task under the cursor stands in the lower edge."""
+        task = self.chosen
+        why = reasons.whole_story(self.view, task, self.now) if task else ""
+        said = f" {task.id.removeprefix('task_')} {why} " if task and why else ""
+        self.border_subtitle = Content(clean_line(said, max(20, self.content_size.width - 2)))
+
     def row(self, index: int) -> Row:
         task = self.tasks[index]
-        symbol, style = words.TASK.get(task.status, ("?", "muted"))
-        more = self._more(task)
+        symbol, state, style = words.task_state(task, self.view)
         wide = self.content_size.width
-        figures = f" {more:>11} " if wide >= WIDE else ""
-        service = fit(clean_line(task.instance or task.assigned_to), 12 if wide >= WIDE else 9)
-        title = max(8, wide - 18 - len(service) - len(figures))
+        service = fit(clean_line(_who(task)), 12 if wide >= WIDE else 9)
+        left = wide - 9 - len(service)  # for the title and what is said about it
+        end = max(22, min(48, wide - 60)) if wide >= WIDE else 9
+        why = clean_line(reasons.next_step(self.view, task, self.now))
+        if why and (task.status != "pending" or task.held):
+            end = end if wide >= WIDE else min(left - max(12, left // 3), max(len(why), end))
+            tail = [(fit(why, end), style if style in ("bad", "accent") else "muted")]
+        else:
+            tail = [(f"{state:<9}", style), (f" {self._more(task):>11} ".ljust(end - 9) if end > 9 else "", "muted")]
+        title = max(8, left - end)
         return (
             (f" {symbol} ", style),
             (f"{task.id.removeprefix('task_')} ", "strong"),
-            (f"{fit(clean_line(task.title), title)} ", "plain"),
+            (f"{fit(clean_line(_title(task)), title)} ", "think" if task.is_planning else "plain"),
             (f"{service} ", "muted"),
-            (f"{task.status:<9}", style),
-            (figures, "muted"),
+            *tail,
         )
 
     def _more(self, task: Task) -> str:
         """The figure that matters in this state."""
         if task.status == "pending":
-            done = {t.id for t in self.tasks if t.status == "done"}
-            waits = [d.removeprefix("task_") for d in task.dependencies if d not in done]
-            return f"needs {','.join(waits)}" if waits else ""
+            return fit(reasons.next_step(self.view, task, self.now), 11).rstrip()
         again = f"r{task.iteration} " if task.iteration > 1 else ""
         if task.stat.files:
             return f"{again}+{task.stat.insertions} −{task.stat.deletions}"
         return f"{again}{words.short(task.usage.tokens)} tok" if task.usage.tokens else again
+
+
+def _who(task: Task) -> str:
+    """Who works on it: a worker outside the engine by its own name."""
+    return f"↗ {task.worker}" if task.worker else task.instance or task.assigned_to
+
+
+def _title(task: Task) -> str:
+    return f"plan: {task.title}" if task.is_planning and not task.title.startswith("Plan") else task.title
 
 
 def fit(text: str, width: int) -> str:

@@ -10,37 +10,39 @@ from textual.containers import Grid, Horizontal
 from textual.widget import Widget
 
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Task
-from swarm_tui import commands, words
+from swarm_core.vocabulary.entities import Gate, Task
+from swarm_tui import commands, reasons, words
 from swarm_tui.panes.agent import AgentPane
 from swarm_tui.panes.board import TaskBoard
 from swarm_tui.panes.gates import GateQueue
-from swarm_tui.widgets.bars import Bar, KeyBar, spread
+from swarm_tui.widgets.bars import Bar, Heading, KeyBar, spread
 from swarm_tui.widgets.line_pane import LinePane, Row
 
-from .base import RoomScreen
+from .steering import Steering
 
 WIDE = 110
 
 
-class ControlScreen(RoomScreen):
+class ControlScreen(Steering):
     """Nothing here takes the focus by itself: a gate that opens changes a count, a colour and rings once."""
 
     BINDINGS = [
-        *commands.bindings("room"),
+        *commands.bindings("room", "run"),
         *((str(n), f"focus_agent({n})", f"Agent {n}") for n in range(1, 10)),
     ]
 
     def compose(self) -> ComposeResult:
         yield Bar(id="state")
+        yield Heading(id="banner")
         yield Grid(id="agents")
         with Horizontal(id="below"):
             yield TaskBoard(id="board")
             yield GateQueue(id="gates")
+        yield Heading(id="said")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(KeyBar).offer([*commands.of("room"), *commands.of("global")])
+        self.query_one("#said").display = False
         self.query_one(TaskBoard).focus()
         self.told()
 
@@ -58,11 +60,22 @@ class ControlScreen(RoomScreen):
             if pane is None:
                 pane = AgentPane(number, instance, self.client, self.store.run)
                 self.query_one("#agents", Grid).mount(pane)
-            pane.tell(instance, view.tasks.get(instance.task) or self._unfinished_task_of(instance.id))
+            pane.tell(instance, view.tasks.get(instance.task) or self._unfinished_task_of(instance.id), view.run)
         self._arrange()
-        self.query_one(TaskBoard).tell(view)
+        self.query_one(TaskBoard).tell(view, self.room.clock.now())
         self.query_one(GateQueue).tell(view)
-        self.pulse()
+        self._show_banner()
+        self.judge_answers()
+        self.show_state()
+
+    def _show_banner(self) -> None:
+        rows = reasons.banner(self.store.view)
+        banner = self.query_one("#banner", Heading)
+        banner.display = bool(rows)
+        banner.show(*rows)
+        useless = "pause_run" if self.store.view.is_held else "resume_run"
+        offered = [*commands.of("room"), *commands.of("global"), *commands.of("run")]
+        self.query_one(KeyBar).offer(command for command in offered if command.id != useless)
 
     def _arrange(self) -> None:
         """Show who works; those who left make room, until nobody works any more."""
@@ -83,6 +96,12 @@ class ControlScreen(RoomScreen):
                 pane.tail()
 
     def pulse(self) -> None:
+        """Twice a second: what changes by time alone."""
+        self.query_one(TaskBoard).tick(self.room.clock.now())
+        self.tick()
+        self.show_state()
+
+    def show_state(self) -> None:
         """The line above: what a glance must tell."""
         bar = self.query_one("#state", Bar)
         bar.show(spread(self._left(), self._right(), self.size.width))
@@ -90,23 +109,23 @@ class ControlScreen(RoomScreen):
     def _left(self) -> Row:
         run = self.store.view.run
         title = clean_line(run.title or self.store.run)
-        over = f"  {run.outcome}: {run.reason}" if run.reason else ""
+        over = f"  {': '.join(filter(None, (run.outcome, run.reason)))}" if self.store.view.is_over else ""
         return ((" swarm-tui ", "accent"), (f" {title}", "strong"), (clean_line(over), "muted"))
 
     def _right(self) -> Row:
         store = self.store
         view, run = store.view, store.view.run
-        state = words.RUN.get(run.status, run.status)
-        if run.status == "completed":
-            state = "landed" if run.landed else "finished, not landed"
+        state, style = words.run_state(run)
         end = run.ended_at or self.room.clock.now()
         waiting = len(view.open_gates)
         row: list[tuple[str, str]] = [
-            (f"{state} ", "accent" if waiting else "good" if run.landed else "plain"),
+            (f"{state} ", style),
             (f"· {words.elapsed(run.created_at, end)} · {words.spent(view.usage)} ", "muted"),
         ]
         if waiting:
-            row.append((f"⚑ {waiting} {'gate' if waiting == 1 else 'gates'} ", "accent"))
+            row.append((f"⚑ {words.some(waiting, 'gate')} ", "accent"))
+        if elsewhere := self.room.runs.waiting(self.store.run):
+            row.append((f"⚑ {words.some(elsewhere, 'other run')} (s) ", "accent"))
         row.append(self._engine())
         return row
 
@@ -118,7 +137,7 @@ class ControlScreen(RoomScreen):
             troubled = engine.message.startswith("paused")
             return (f"■ {clean_line(engine.message, 40)} ", "bad") if troubled else ("● engine ", "good")
         if engine.is_alive:
-            return (f"✗ engine silent for {engine.heartbeat_age_s:.0f} s ", "bad")
+            return (f"✗ engine silent for {engine.heartbeat_age_s:.0f} s, E ", "bad")
         if not engine.pid or engine.message == "stopped":
             return ("✗ no engine, E starts it ", "bad")
         return (f"✗ engine lost {engine.heartbeat_age_s:.0f} s ago, E starts it ", "bad")
@@ -158,7 +177,7 @@ class ControlScreen(RoomScreen):
         self._arrange()
 
     def key_escape(self) -> None:
-        if self.query("AgentPane.-zoomed"):
+        if not self.withdraw() and self.query("AgentPane.-zoomed"):
             self.action_zoom()
 
     def action_focus_gates(self) -> None:
@@ -202,9 +221,34 @@ class ControlScreen(RoomScreen):
     def action_activity(self) -> None:
         self.room.open_activity()
 
-    def action_restart_engine(self) -> None:
-        self.room.restart_engine()
+    def action_runs(self) -> None:
+        self.room.open_runs()
+
+    # -- what the keys mean
+
+    def task_here(self) -> Task | None:
+        focused = self.focused
+        tasks = self.store.view.tasks
+        if isinstance(focused, AgentPane):
+            return tasks.get(focused.instance.task) or self._unfinished_task_of(focused.instance.id)
+        if isinstance(focused, GateQueue):
+            return tasks.get(focused.chosen.task) if focused.chosen else None
+        return self.query_one(TaskBoard).chosen
+
+    def service_here(self) -> str:
+        if isinstance(self.focused, AgentPane):
+            return self.focused.instance.service
+        task = self.task_here()
+        return task.assigned_to if task else ""
+
+    def gate_here(self) -> Gate | None:
+        return self.query_one(GateQueue).chosen
 
     @on(LinePane.Moved)
     def _moved(self, event: LinePane.Moved) -> None:
         event.stop()
+
+    @on(LinePane.Opened)
+    def _opened(self, event: LinePane.Opened) -> None:
+        event.stop()
+        self.action_open()

@@ -104,6 +104,9 @@ class GateScreen(RoomScreen):
                 pieces.append((f" {mark} {clean_line(check.name)} {clean_line(check.detail)}", look))
             rows.append(pieces)
         rows += [((f" ✗ {clean_line(blocker)}", "bad"),) for blocker in gate.blockers]
+        if gate.status == "open" and self.store.view.is_held:
+            state, look = words.run_state(self.store.view.run)
+            rows.append(((f" {state}", look), ("  what you decide has its effect when the run is resumed", "plain")))
         if gate.status == "open":
             rows.append(((" yes ", "good"), (clean_line(gate.on_yes), "muted")))
             rows.append(((" no  ", "bad"), (clean_line(gate.on_no), "muted")))
@@ -118,8 +121,10 @@ class GateScreen(RoomScreen):
     # -- deciding
 
     def _is_armed(self) -> bool:
-        if self.gate.status != "open":
-            self.say(f"{self.gate_id} is {self.gate.status}: there is nothing to decide any more.")
+        gate = self.gate
+        if gate.status != "open":
+            said = f" ({gate.verdict} by {gate.by})" if gate.verdict else ""
+            self.say(f"{gate.id} is {gate.status}{said}: there is nothing to decide any more.")
             return False
         if self.sent:
             self.say("The decision is sent; wait for the engine's word.")
@@ -170,7 +175,7 @@ class GateScreen(RoomScreen):
             )
         except SwarmError as error:
             self.sent = ""
-            self.say(str(error), "bad")
+            self.say(str(error).replace("\n", " · "), "bad")
             return
         self.say(f"{verdict}: sent, waiting for the engine")
         self.told()

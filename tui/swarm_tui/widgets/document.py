@@ -13,6 +13,8 @@ from .log_pane import wrapped
 _QUIET_HEADS = ("index ", "--- ", "+++ ")
 _MEASURED = ("Checks", "Tasks", "In the way")
 """Headings of what the engine says of its own knowledge; what agents wrote is indented below others."""
+_CHANGED = ("Tasks", "Given to somebody else", "Dropped")
+"""Headings of a plan: what stands under them begins with a task."""
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
@@ -24,7 +26,7 @@ def rows_of(text: str) -> tuple[list[Row], list[tuple[int, str]]]:
     """
     rows: list[Row] = []
     files: list[tuple[int, str]] = []
-    in_patch, is_measured, old, new = False, False, 0, 0
+    in_patch, heading, old, new = False, "", 0, 0
     for raw in text.split("\n"):
         line = clean_line(raw)
         if old > 0 or new > 0:
@@ -43,8 +45,8 @@ def rows_of(text: str) -> tuple[list[Row], list[tuple[int, str]]]:
             rows.append(((line, "hunk"),))
         elif not in_patch:
             if line and not line.startswith(" "):
-                is_measured = line.startswith(_MEASURED)
-            rows.append(_prose(line, is_measured=is_measured))
+                heading = line
+            rows.append(_prose(line, heading))
         elif line and not line.startswith(_QUIET_HEADS):
             rows.append(((f"  {line}", "muted"),))
     return rows, files
@@ -66,17 +68,22 @@ def _path_of(line: str) -> str:
 _CHANGE = {"+": "added", "-": "removed", "\\": "muted"}
 
 
-def _prose(line: str, *, is_measured: bool) -> Row:
+_TASK = re.compile(r"  (task_\d+(?: → \S+)?)(  .*)?")
+
+
+def _prose(line: str, heading: str) -> Row:
     """A line above the patch; its indentation is a piece of its own, so that wrapping keeps it.
 
-    Only under the engine's own headings a mark is coloured: an agent that writes ``✓ tests`` has not passed them.
+    Only under the engine's own headings something is coloured: an agent that writes ``✓ tests`` has not passed them.
     """
     text = line.lstrip()
     margin = (line[: len(line) - len(text)], "plain")
-    if is_measured and text.startswith("✓"):
+    if heading.startswith(_MEASURED) and text.startswith("✓"):
         return (margin, (text, "good"))
-    if is_measured and text.startswith("✗"):
+    if heading.startswith(_MEASURED) and text.startswith("✗"):
         return (margin, (text, "bad"))
+    if heading in _CHANGED and (task := _TASK.fullmatch(line)):
+        return (margin, (task[1], "tool"), (task[2] or "", "strong" if heading == "Tasks" else "plain"))
     if text and set(text) == {"─"}:
         return (margin, (text, "muted"))
     return (margin, (text, "plain" if margin[0] else "strong"))

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -47,6 +48,13 @@ class LinePane(Widget, can_focus=True):
 
     class Moved(Message):
         """The cursor is on another row."""
+
+        def __init__(self, pane: LinePane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    class Opened(Message):
+        """A row was clicked twice."""
 
         def __init__(self, pane: LinePane) -> None:
             super().__init__()
@@ -175,6 +183,15 @@ class LinePane(Widget, can_focus=True):
 
     def action_to_end(self) -> None:
         self.move_to(self.row_count - 1)
+
+    def on_click(self, event: Click) -> None:
+        """A click puts the cursor on a row, a second one opens it."""
+        place = event.get_content_offset(self)
+        if not self.has_cursor or place is None or self.top + place.y >= self.row_count:
+            return
+        self.move_to(self.top + place.y)
+        if event.chain == 2:
+            self.post_message(self.Opened(self))
 
     def on_mouse_scroll_down(self) -> None:
         self._scroll(3)

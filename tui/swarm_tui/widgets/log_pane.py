@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ from rich.cells import cell_len, chop_cells
 from .line_pane import LinePane, Row
 
 KEPT_LINES = 5_000
+_WORDS = re.compile(r"\S+\s*|\s+")
 
 
 class LogPane(LinePane):
@@ -99,6 +101,19 @@ def wrapped(line: Row, width: int) -> list[Row]:
     if text.isascii():
         parts = textwrap.wrap(text, room, drop_whitespace=False, break_on_hyphens=False) or [""]
     else:
-        parts = chop_cells(text, room)
+        parts = _wrapped_cells(text, room)
     margin = (" " * indent, style)
     return [(*heads, (parts[0], style)), *((margin, (part, style)) for part in parts[1:])]
+
+
+def _wrapped_cells(text: str, room: int) -> list[str]:
+    """Break at spaces where there are some, counting cells: characters can be two wide."""
+    parts, line, used = [], "", 0
+    for word in _WORDS.findall(text):
+        if used and used + cell_len(word.rstrip()) > room:
+            parts.append(line)
+            line, used = "", 0
+        *whole, word = chop_cells(word, room) if cell_len(word.rstrip()) > room else (word,)
+        parts += whole
+        line, used = line + word, used + cell_len(word)
+    return [*parts, line]
