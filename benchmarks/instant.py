@@ -51,6 +51,16 @@ class CountingDisk(RealDisk):
         super().sync(fd)
 
 
+class Unsynced(RealDisk):
+    """Leaves syncing out: what is measured is the engine."""
+
+    def sync(self, fd: int) -> None:
+        """Nothing."""
+
+    def sync_dir(self, path: Path) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A plan: chains of ``length`` tasks side by side, and how many agents work at the same time."""

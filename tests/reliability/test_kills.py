@@ -17,6 +17,7 @@ from tests.support.endurance import (
     end,
     events,
     kill,
+    kill_engine_alone,
     landed_tree,
     merged_once,
     no_gate_skipped,
@@ -69,7 +70,7 @@ def test_twenty_kills_at_random_times_change_nothing_that_counts(tmp_path: Path)
             return
         if not client.engine().is_alive:
             client.ensure_engine()
-        kill(client)
+        chance.choice((kill, kill_engine_alone))(client)
         left -= 1
         client.ensure_engine()
         due = time.monotonic() + chance.uniform(0.0, 0.8)
@@ -91,6 +92,8 @@ def test_deleting_the_control_directory_loses_nothing(tmp_path: Path) -> None:
     def delete(view: RunView) -> None:
         if marks and view.last_seq >= marks[0]:
             marks.pop(0)
+            # A request that nobody took yet would be gone with the directory, as a letter with its box.
+            wait_until("an empty inbox", lambda: not [*client.layout.inbox.glob("*.json")])
             shutil.rmtree(client.layout.control, ignore_errors=True)
             wait_until("the engine's sign of life", lambda: client.engine().is_alive, timeout_s=10)
 

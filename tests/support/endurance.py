@@ -6,10 +6,11 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.support.cli import git, wait_until
+from tests.support.cli import git, kill_engine, wait_until
 
 from swarm_core.cli.operator import AutoOperator
 from swarm_core.client import SwarmClient
@@ -99,10 +100,16 @@ def approve(client: SwarmClient, run: str) -> str:
 
 
 def kill(client: SwarmClient) -> None:
-    """kill -9, and wait for the death."""
+    """kill -9 of the engine and of its keeper, and wait for the death."""
+    kill_engine(client)
+
+
+def kill_engine_alone(client: SwarmClient) -> None:
+    """kill -9 of the engine: its keeper may bring another one."""
     pid = client.engine().pid
-    os.kill(pid, signal.SIGKILL)
-    wait_until("the engine's death", lambda: not client.engine().is_alive)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    wait_until("the engine's death", lambda: (now := client.engine()).pid != pid or not now.is_alive)
 
 
 def end(client: SwarmClient) -> None:

@@ -22,7 +22,14 @@ from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
 from swarm_core.telemetry import live
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import EngineError, JournalError, JournalPoisoned, SwarmError, UsageError
+from swarm_core.vocabulary.errors import (
+    EngineError,
+    JournalCorrupt,
+    JournalError,
+    JournalPoisoned,
+    SwarmError,
+    UsageError,
+)
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.ids import SLUG, ulid
 from swarm_core.vocabulary.inbox import InboxItem
@@ -44,6 +51,7 @@ LINGER_S = 30.0
 TITLE_CHARS = 72
 ENDINGS = frozenset({"run.completed", "run.failed", "run.aborted"})
 LAST_EVENTS = 200
+RESUME_AGAIN_S = 5.0
 
 
 class Supervisor:
@@ -61,6 +69,7 @@ class Supervisor:
         self.born = ulid()
         self.root_identity = _identity(layout.root)
         self.unresumed: dict[str, str] = {}
+        self.retry_at_s: dict[str, float] = {}
         self._fatal: BaseException | None = None
 
     async def serve(self) -> None:
@@ -73,8 +82,7 @@ class Supervisor:
         beat = asyncio.create_task(self.status.beat())
         await self._resume_all()
         inbox = asyncio.create_task(Inbox(self.layout, self.clock, self._handle).serve())
-        left = "".join(f"; run {run} cannot be resumed: {why}" for run, why in self.unresumed.items())
-        self.status.say(f"ready{left}")
+        self._say_ready()
         try:
             await self._until_done(inbox)
         finally:
@@ -96,7 +104,8 @@ class Supervisor:
                 self._leave_at_once(f"{self.layout.root} was deleted or moved away")
             self.tracing = [process for process in self.tracing if process.poll() is None]
             await self.drift.look([runner for runner, _ in self.runs.values()])
-            if self.runs:
+            await self._try_again()
+            if self.runs or self.retry_at_s:
                 self.idle_since = self.clock.monotonic_s()
             elif self.clock.monotonic_s() - self.idle_since > self.linger_s:
                 return
@@ -120,11 +129,32 @@ class Supervisor:
             layout = self.layout.run(run)
             if await asyncio.to_thread(_is_over, layout.journal):
                 continue
-            try:
-                await self._resume(layout)
-            except (SwarmError, OSError) as error:
-                LOGGER.error("run %s cannot be resumed: %s", run, error)
-                self.unresumed[run] = error.message if isinstance(error, SwarmError) else str(error)
+            await self._try_to_resume(layout)
+
+    async def _try_to_resume(self, layout: RunLayout) -> None:
+        """What keeps a run from going on is said; what may pass by itself (space, permissions) is tried again."""
+        run = layout.run
+        try:
+            await self._resume(layout)
+        except (SwarmError, OSError) as error:
+            LOGGER.error("run %s cannot be resumed: %s", run, error)
+            self.unresumed[run] = error.message if isinstance(error, SwarmError) else str(error)
+            if isinstance(error, (OSError, JournalError)) and not isinstance(error, JournalCorrupt):
+                self.retry_at_s[run] = self.clock.monotonic_s() + RESUME_AGAIN_S
+        else:
+            self.unresumed.pop(run, None)
+
+    async def _try_again(self) -> None:
+        now_s = self.clock.monotonic_s()
+        for run in [run for run, due_s in self.retry_at_s.items() if due_s <= now_s]:
+            del self.retry_at_s[run]
+            await self._try_to_resume(self.layout.run(run))
+            if run not in self.unresumed:
+                self._say_ready()
+
+    def _say_ready(self) -> None:
+        left = "".join(f"; run {run} cannot be resumed: {why}" for run, why in self.unresumed.items())
+        self.status.say(f"ready{left}")
 
     async def _resume(self, layout: RunLayout) -> None:
         journal = await Journal.open(layout.journal, layout.run, self.clock)
