@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import swarm_core
@@ -37,7 +38,8 @@ class EngineStatusFile:
             temporary.write_text(json.dumps(body) + "\n")
             temporary.replace(self.path)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
     async def beat(self) -> None:
         """Touch the file once a second until cancelled; write it anew if it was deleted."""
