@@ -22,13 +22,14 @@ from swarm_core.journal.projections import prepare
 from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
-from swarm_core.vocabulary.errors import EngineError
+from swarm_core.vocabulary.errors import EngineError, EngineRunning
 from swarm_core.vocabulary.ids import run_id, ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
 from swarm_core.vocabulary.view import RunView
 
 ENGINE_TIMEOUT_S = 20.0
+OTHER_COMES_UP_S = 2.0
 OUTPUT_TAIL_BYTES = 4_000
 
 
@@ -106,14 +107,17 @@ class SwarmClient:
         try:
             prepare(self.layout)
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with os.fdopen(fd, "wb") as file:
-                file.write(item.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(item.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.rename(path)
+            except OSError:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise EngineError(
                 f"{path} cannot be written: {error.strerror}", hint="check permissions and free space"
             ) from error
@@ -145,7 +149,7 @@ class SwarmClient:
             body = json.loads((self.layout.inbox_done / f"{item}.json").read_bytes())
             data = body.get("data", {})
             return Answer(str(body["result"]), str(body.get("reason", "")), str(body.get("run", "")), dict(data))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     # -- the engine
@@ -156,7 +160,7 @@ class SwarmClient:
             age_s = max(0.0, time.time() - self.layout.engine_file.stat().st_mtime)
             body = json.loads(self.layout.engine_file.read_bytes())
             pid, start = int(body["pid"]), body.get("start")
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return EngineStatus()
         message = str(body.get("message", ""))
         alive = message != "stopped" and is_alive(pid, start if isinstance(start, int) else None)
@@ -172,12 +176,17 @@ class SwarmClient:
             return status
         process, output = self._spawn()
         deadline = time.monotonic() + timeout_s
+        ended_s: float | None = None
         while time.monotonic() < deadline:
             status = self.engine()
             if status.is_alive and status.message not in ("", "starting"):
                 return status
             code = process.poll()
-            if code is not None and not status.is_alive:
+            if code is not None and ended_s is None:
+                ended_s = time.monotonic()
+            # Refused because of another that is just coming up: that one is as good.
+            waits_s = OTHER_COMES_UP_S if code == EngineRunning.exit_code else 0.0
+            if ended_s is not None and not status.is_alive and time.monotonic() - ended_s >= waits_s:
                 said = output.read_bytes()[-OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()
                 raise EngineError(
                     f"the engine did not start (exit {code}): {said or 'it said nothing'}",
