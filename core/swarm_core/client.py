@@ -106,14 +106,17 @@ class SwarmClient:
         try:
             prepare(self.layout)
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with os.fdopen(fd, "wb") as file:
-                file.write(item.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(item.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.rename(path)
+            except OSError:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise EngineError(
                 f"{path} cannot be written: {error.strerror}", hint="check permissions and free space"
             ) from error
@@ -145,7 +148,7 @@ class SwarmClient:
             body = json.loads((self.layout.inbox_done / f"{item}.json").read_bytes())
             data = body.get("data", {})
             return Answer(str(body["result"]), str(body.get("reason", "")), str(body.get("run", "")), dict(data))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     # -- the engine
@@ -156,7 +159,7 @@ class SwarmClient:
             age_s = max(0.0, time.time() - self.layout.engine_file.stat().st_mtime)
             body = json.loads(self.layout.engine_file.read_bytes())
             pid, start = int(body["pid"]), body.get("start")
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return EngineStatus()
         message = str(body.get("message", ""))
         alive = message != "stopped" and is_alive(pid, start if isinstance(start, int) else None)
@@ -178,7 +181,7 @@ class SwarmClient:
                 return status
             code = process.poll()
             if code == EngineRunning.exit_code and not status.is_alive:
-                # Another engine holds the repository: it leaves, comes back, or writes its deleted control files anew.
+                # Another engine holds the repository: it leaves, comes up, or writes its deleted control files anew.
                 time.sleep(RETRY_S)
                 process, output = self._spawn()
             elif code is not None and not status.is_alive:

@@ -91,6 +91,7 @@ class Crew:
         self.acts: list[Act] = []
         self.trouble: dict[type, Exception] = {}
         self.yes = True
+        self.blockers: list[str] = []
         self.is_closed = False
 
     async def perform(self, act: Act) -> None:
@@ -152,7 +153,7 @@ class Crew:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(DOCUMENT)
         data = {"gate": gate, "document": f"gates/{gate}.patch", "evidence": EVIDENCE}
-        await self.runner.record(Draft("gate.opened", data))
+        await self.runner.record(Draft("gate.opened", {**data, "blockers": list(self.blockers)}))
         if self.yes:
             await self.decide(gate, "approve")
 
@@ -182,6 +183,7 @@ class Run:
         clock: Clock | None = None,
         disk: Disk | None = None,
         name: str = "r1",
+        created: dict[str, Any] | None = None,
     ) -> Run:
         layout, clock, said = RepoLayout(root).run(name), clock or SystemClock(), list[str]()
         layout.dir.mkdir(parents=True, exist_ok=True)
@@ -190,7 +192,7 @@ class Run:
         crew = Crew(runner, tasks, work)
         runner.performer = crew
         if not runner.view.last_seq:
-            await runner.record(Draft("run.created", {"title": "T", "goal": "G"}))
+            await runner.record(Draft("run.created", {"title": "T", "goal": "G", **(created or {})}))
         return cls(runner, crew, said)
 
     def drive(self) -> Run:

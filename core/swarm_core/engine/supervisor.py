@@ -158,6 +158,9 @@ class Supervisor:
 
     async def _resume(self, layout: RunLayout) -> None:
         journal = await Journal.open(layout.journal, layout.run, self.clock)
+        if not journal.last_seq:  # it died before its first fact: its request still waits, and has the goal
+            await journal.close()
+            return
         spec = load(layout.dir / CONFIG_FILE)
         runner = Runner(layout, journal, spec, self.clock, self.status.say)
         if runner.view.engine_pid:
@@ -170,7 +173,7 @@ class Supervisor:
         if SLUG.fullmatch(item.run) is None or len(item.run) > 63:
             raise UsageError(f"{item.run!r} is not a name for a run")
         layout = self.layout.run(item.run)
-        if item.run in self.runs or layout.journal.exists():
+        if item.run in self.runs or (layout.journal.exists() and layout.journal.stat().st_size):
             return Verdict(True, "it was already there", item.run)
         goal, options = str(item.data["goal"]).strip(), item.data.get("options", {})
         if not goal or not isinstance(options, dict):

@@ -21,7 +21,7 @@ def is_alive(pid: int, start: int | None) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return start is None or process_start(pid) == start
