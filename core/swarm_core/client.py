@@ -32,6 +32,7 @@ from swarm_core.vocabulary.view import RunView
 
 ENGINE_TIMEOUT_S = 20.0
 OUTPUT_TAIL_BYTES = 4_000
+OTHER_LEAVES_S = 5.0
 RETRY_S = 0.1
 
 
@@ -174,13 +175,13 @@ class SwarmClient:
         if status.is_alive:
             return status
         process, output = self._spawn()
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        started_s = time.monotonic()
+        while (waited_s := time.monotonic() - started_s) < timeout_s:
             status = self.engine()
             if status.is_alive and status.message not in ("", "starting"):
                 return status
             code = process.poll()
-            if code == EngineRunning.exit_code and not status.is_alive:
+            if code == EngineRunning.exit_code and not status.is_alive and waited_s < OTHER_LEAVES_S:
                 # Another engine holds the repository: it leaves, comes up, or writes its deleted control files anew.
                 time.sleep(RETRY_S)
                 process, output = self._spawn()

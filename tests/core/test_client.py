@@ -215,7 +215,7 @@ def test_two_clients_at_once_get_the_same_one_engine(client: SwarmClient) -> Non
 def test_an_engine_that_is_just_coming_up_elsewhere_is_waited_for(client: SwarmClient) -> None:
     """It holds the lock and has not said yet who it is."""
     prepare(client.layout)
-    lock = EngineLock.acquire(client.layout.engine_lock)
+    lock = EngineLock.acquire(client.layout.engine_lock, client.layout.root)
     found = list[EngineStatus]()
     asking = threading.Thread(target=lambda: found.append(client.ensure_engine()))
     asking.start()
@@ -243,7 +243,7 @@ def engines(root: Path) -> list[str]:
 
 def test_a_lock_that_is_held_by_somebody_who_never_comes_up_is_named(client: SwarmClient) -> None:
     prepare(client.layout)
-    lock = EngineLock.acquire(client.layout.engine_lock)
+    lock = EngineLock.acquire(client.layout.engine_lock, client.layout.root)
     with pytest.raises(EngineError, match=f'another engine works on this repository: {{"pid": {os.getpid()}'):
         client.ensure_engine()
     lock.release()

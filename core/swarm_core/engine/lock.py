@@ -60,6 +60,6 @@ class EngineLock:
 
     def release(self) -> None:
         os.ftruncate(self._fd, 0)
-        fcntl.flock(self._fd, fcntl.LOCK_UN)  # a child that is just being started still has the descriptor
-        os.close(self._fd)
-        os.close(self._root_fd)
+        for fd in (self._fd, self._root_fd):
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a child that is just being started still has the descriptor
+            os.close(fd)

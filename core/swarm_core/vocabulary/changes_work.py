@@ -312,6 +312,8 @@ def _denied(view: State, event: AnyEvent, out: Sink) -> None:
 @on("merge.queued")
 def _merge_queued(view: State, event: AnyEvent, out: Sink) -> None:
     task = task_of(view, event)
+    if task.status != "merging":
+        raise IllegalTransition(f"{event.kind}: task {task.id} is {task.status}, not merging")
     before = view.merges.get(task.id)
     if before is not None:
         MERGE.step(before.status, event.kind, subject=task.id)

@@ -91,7 +91,10 @@ class Index:
 
     def merge(self, task: str, status: str) -> None:
         """Take what became of a task's merge; an empty ``status`` when there is none any more."""
-        self._merges[task] = status
+        if status:
+            self._merges[task] = status
+        else:
+            self._merges.pop(task, None)
         self._line_up(task)
 
     def _line_up(self, task: str) -> None:

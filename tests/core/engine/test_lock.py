@@ -20,7 +20,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from swarm_core.engine.lock import EngineLock
-lock = EngineLock.acquire(Path(sys.argv[1]))
+lock = EngineLock.acquire(Path(sys.argv[1]), Path(sys.argv[1]).parent)
 print("held", flush=True)
 sys.stdin.read()
 lock.release()
@@ -48,11 +48,11 @@ def test_the_second_engine_is_refused_and_told_who_holds_the_lock(tmp_path: Path
     path = tmp_path / "engine.lock"
     process = holder(path)
     with pytest.raises(EngineRunning, match=f'"pid": {process.pid}'):
-        EngineLock.acquire(path)
+        EngineLock.acquire(path, path.parent)
     with pytest.raises(EngineRunning, match=f'"pid": {process.pid}'):
-        EngineLock.acquire(path)  # the one that was refused did not harm the file
+        EngineLock.acquire(path, path.parent)  # the one that was refused did not harm the file
     end(process)
-    EngineLock.acquire(path).release()
+    EngineLock.acquire(path, path.parent).release()
 
 
 def test_a_killed_holder_leaves_a_file_and_no_lock(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_killed_holder_leaves_a_file_and_no_lock(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     end(process)
     assert str(process.pid) in path.read_text()
-    lock = EngineLock.acquire(path)
+    lock = EngineLock.acquire(path, path.parent)
 
     named = json.loads(path.read_text())
     assert named == {"pid": os.getpid(), "start": process_start(os.getpid())}
@@ -73,7 +73,7 @@ def test_a_killed_holder_leaves_a_file_and_no_lock(tmp_path: Path) -> None:
 def test_a_stale_file_with_anything_in_it_is_taken_over(tmp_path: Path, left: str) -> None:
     path = tmp_path / "engine.lock"
     path.write_text(left)
-    lock = EngineLock.acquire(path)
+    lock = EngineLock.acquire(path, path.parent)
 
     assert json.loads(path.read_text())["pid"] == os.getpid()
     lock.release()
@@ -81,24 +81,24 @@ def test_a_stale_file_with_anything_in_it_is_taken_over(tmp_path: Path, left: st
 
 def test_a_lock_is_free_after_its_release_in_the_same_process(tmp_path: Path) -> None:
     path = tmp_path / "engine.lock"
-    first = EngineLock.acquire(path)
+    first = EngineLock.acquire(path, path.parent)
     with pytest.raises(EngineRunning):
-        EngineLock.acquire(path)
+        EngineLock.acquire(path, path.parent)
     first.release()
-    EngineLock.acquire(path).release()
+    EngineLock.acquire(path, path.parent).release()
 
 
 def test_a_child_that_outlives_the_engine_does_not_hold_its_lock(tmp_path: Path) -> None:
     path = tmp_path / "engine.lock"
-    lock = EngineLock.acquire(path)
+    lock = EngineLock.acquire(path, path.parent)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
     lock.release()
     try:
-        EngineLock.acquire(path).release()
+        EngineLock.acquire(path, path.parent).release()
     finally:
         child.communicate(b"\n")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot be written"):
-        EngineLock.acquire(tmp_path / "nowhere" / "engine.lock")
+        EngineLock.acquire(tmp_path / "nowhere" / "engine.lock", tmp_path)

@@ -115,9 +115,8 @@ async def test_a_refusal_that_cannot_be_written_is_still_told(tmp_path: Path, ru
         with pytest.raises(JournalError):
             await run.runner.record(Draft("run.note", {"text": "one"}))
     is_broken = False
-    await run.runner.record(Draft("run.note", {"text": "two"}))
 
-    assert [event.data["text"] for event in run.events("run.note")] == ["two"]
+    assert run.events("run.note") == []
 
 
 # -- facts
@@ -135,7 +134,7 @@ async def test_what_does_not_fit_is_kept_as_evidence_once_and_never_applied(tmp_
         await run.runner.record(wrong)
 
     refused = run.events("event.refused")
-    assert [(e.data["kind"], e.task, e.actor) for e in refused] == [("task.ready", "task_009", "a-1")] * 2
+    assert [(e.data["kind"], e.task, e.actor) for e in refused] == [("task.ready", "task_009", "a-1")]
     assert [event.data["text"] for event in run.events("run.note")] == ["then"]
     assert run.runner.view.tasks == {}
 

@@ -77,7 +77,8 @@ def views(draw: st.DrawFn) -> RunView:
     view = RunView()
     for name, hint in attributes().items():
         setattr(view, name, draw(values(hint), label=name))
-    view.index = Index.of(view.tasks.values(), view.gates.values())
+    queue = sorted(view.merges.values(), key=lambda merge: merge.order)
+    view.index = Index.of(view.tasks.values(), view.gates.values(), queue)
     return view
 
 
@@ -96,7 +97,7 @@ def test_every_attribute_has_a_type_that_is_tried() -> None:
     assert attributes().keys() | {INDEX} == vars(RunView()).keys()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(views())
 def test_what_was_frozen_thaws_to_the_same(view: RunView) -> None:
     document = json.loads(json.dumps(freeze(view)))

@@ -57,7 +57,7 @@ class History:
 
     def step(self) -> None:
         chance, tasks, gates = self.chance, list(self.view.tasks), list(self.view.gates)
-        match chance.choices(("create", "task", "gate", "decide", "run", "rollback"), (5, 24, 2, 4, 2, 1))[0]:
+        match chance.choices(("create", "task", "merge", "gate", "decide", "run", "rollback"), (5, 24, 2, 2, 4, 2, 1))[0]:
             case "create":
                 name = f"task_{len(tasks):03d}"
                 foretold = [f"task_{len(tasks) + chance.randint(1, 3):03d}"] if chance.random() < 0.1 else []
@@ -73,6 +73,10 @@ class History:
                     more = {"assigned_to": chance.choice(SERVICES)} if kind == "task.reassigned" else {}
                     if self.happens(kind, task, agent if chance.random() < 0.9 else "api-9", commit="c1", **more):
                         break
+            case "merge" if tasks:
+                happened = chance.choice(("merge.queued", "merge.checking", "merge.conflicted", "merge.completed"))
+                for task in self.view.index.in_status("merging"):
+                    self.happens(happened, task, commit="c1", paths=["a.py"])
             case "gate":
                 task = chance.choice([*tasks, ""])
                 name = f"gate_{len(gates) + 1 if chance.random() < 0.95 else len(gates) + 990:03d}"
@@ -94,7 +98,8 @@ def test_the_index_is_what_the_entities_say_after_every_event(seed: int) -> None
         before = history.seq
         history.step()
         view = history.view
-        assert view.index == Index.of(view.tasks.values(), view.gates.values()), f"after event {view.last_seq}"
+        merges = sorted(view.merges.values(), key=lambda merge: merge.order)
+        assert view.index == Index.of(view.tasks.values(), view.gates.values(), merges), f"after event {view.last_seq}"
         assert history.seq == view.last_seq >= before
     assert view.last_seq > 80, "hardly anything fitted"
 
