@@ -127,13 +127,14 @@ def a_merge_not_adopted(patch: Patch) -> None:
 
 
 def merges_side_by_side(patch: Patch) -> None:
-    def crowd(self: Any) -> Iterator[Effect]:
-        for name in self.view.index.in_status("merging"):
-            merge = self.view.merges.get(name)
-            if merge is not None and merge.status in ("queued", "checking"):
-                yield MergeTask(merge.task, merge.commit)
+    honest = _Decision._merging
 
-    patch.setattr(_Decision, "_merge_queue", crowd)
+    def crowd(self: Any) -> Iterator[Effect]:
+        yield from honest(self)
+        for name in self.view.index.merge_queue:
+            yield MergeTask(name, self.view.merges[name].commit)
+
+    patch.setattr(_Decision, "_merging", crowd)
 
 
 def a_record_lost_in_a_crash(patch: Patch) -> None:
@@ -235,6 +236,7 @@ MUTANTS: list[Callable[[Patch], None]] = [
 
 RATES: dict[Callable[[Patch], None], Rates] = {
     a_failure_tried_for_ever: Rates(agent_hangs=0.6),  # a world in which one failure follows another
+    a_failed_merge_blamed_on_the_agent: Rates(git_fails=0.2, git_fails_after=0.2),  # a merge fails three times in a row
 }
 
 

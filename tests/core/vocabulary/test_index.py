@@ -57,7 +57,9 @@ class History:
 
     def step(self) -> None:
         chance, tasks, gates = self.chance, list(self.view.tasks), list(self.view.gates)
-        match chance.choices(("create", "task", "merge", "gate", "decide", "run", "rollback"), (5, 24, 2, 2, 4, 2, 1))[0]:
+        match chance.choices(("create", "task", "merge", "gate", "decide", "run", "rollback"), (5, 24, 2, 2, 4, 2, 1))[
+            0
+        ]:
             case "create":
                 name = f"task_{len(tasks):03d}"
                 foretold = [f"task_{len(tasks) + chance.randint(1, 3):03d}"] if chance.random() < 0.1 else []
