@@ -8,7 +8,7 @@ that had already handed off hands off the same thing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -19,6 +19,7 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
 
+from .admission import Admission, Call, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .log import AgentLog
@@ -59,7 +60,7 @@ class AgentLoop:
     """Runs one agent. ``ending`` is the tool that ends its work, ``report`` takes what belongs into the journal.
 
     ``clearance`` returns when the next step may be taken: it is asked before each turn and each tool call. ``beat`` is
-    told of every sign of life.
+    told of every sign of life. ``admissions`` are asked in their order before every attempt at a turn.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class AgentLoop:
         random: Random | None = None,
         clearance: Callable[[], Awaitable[None]] = always,
         beat: Callable[[], None] = lambda: None,
+        admissions: Sequence[Admission] = (),
     ) -> None:
         self._seat = seat
         self._model = model
@@ -88,6 +90,7 @@ class AgentLoop:
         self._random = random or Random()
         self._clearance = clearance
         self._beat = beat
+        self._admissions = admissions
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, clearance)
         self._tools = (*toolbox.definitions, ending.definition)
         self._iteration = 1
@@ -169,7 +172,7 @@ class AgentLoop:
             await self._clearance()
             started_s = self._clock.monotonic_s()
             try:
-                turn = await self._attempt()
+                turn = await self._admitted()
                 break
             except ModelError as error:
                 self._log.flush()
@@ -197,9 +200,29 @@ class AgentLoop:
             ms=ms,
         )
 
-    async def _attempt(self) -> Turn:
+    async def _admitted(self) -> Turn:
+        """One attempt, with leave of everybody who counts calls, and settled with them however it ends."""
+        request, seat = self._request(), self._seat
+        most = most_input_tokens(request, self._transcript)
+        call = Call(seat.instance, seat.service, seat.task, seat.model, most, seat.max_tokens)
+        permits: list[Permit] = []
+        turn: Turn | None = None
+        failure: ModelError | None = None
+        try:
+            for admission in self._admissions:
+                permits.append(await admission.enter(call))
+            turn = await self._attempt(request)
+            return turn
+        except ModelError as error:
+            failure = error
+            raise
+        finally:
+            for permit in reversed(permits):
+                permit.settle(turn, failure)
+
+    def _request(self) -> ModelRequest:
         seat = self._seat
-        request = ModelRequest(
+        return ModelRequest(
             model=seat.model,
             system=seat.system,
             messages=self._transcript.messages,
@@ -214,6 +237,8 @@ class AgentLoop:
                 "about_service": seat.about_service,
             },
         )
+
+    async def _attempt(self, request: ModelRequest) -> Turn:
         events = self._model.stream(request)
         try:
             async for event in events:

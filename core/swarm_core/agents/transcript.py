@@ -28,7 +28,10 @@ from .model import Message, Turn
 
 
 class Transcript:
-    """History of one task, on disk and as messages. ``load`` reads what is there; until then it is empty."""
+    """History of one task, on disk and as messages. ``load`` reads what is there; until then it is empty.
+
+    ``prompt_tokens`` are the tokens of the history up to and with the last turn, ``unseen_bytes`` what came after it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,6 +46,8 @@ class Transcript:
         self.nudges = 0
         self.last: Turn | None = None
         self.results: dict[str, Mapping[str, Any]] = {}
+        self.prompt_tokens = 0
+        self.unseen_bytes = 0
         self._messages: list[Message] = []
 
     @property
@@ -73,8 +78,9 @@ class Transcript:
         self._add({"line": "tool_result", "tool_use_id": tool_use_id, "text": text, "is_error": is_error})
 
     def _add(self, line: Mapping[str, Any]) -> None:
-        self._write(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
-        self._take(line)
+        text = json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        self._write(text)
+        self._take(line, len(text))
 
     def _write(self, data: bytes) -> None:
         try:
@@ -116,14 +122,15 @@ class Transcript:
             os.truncate(self.path, self._size_bytes)
         for number, text in enumerate(whole.split(b"\n") if whole else (), start=1):
             try:
-                self._take(json.loads(text))
+                self._take(json.loads(text), len(text))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise JournalCorrupt(
                     f"{self.path}:{number}: not a line of a transcript: {error!r}",
                     hint="move the file away; the task then starts again from its first turn",
                 ) from None
 
-    def _take(self, line: Mapping[str, Any]) -> None:
+    def _take(self, line: Mapping[str, Any], size_bytes: int) -> None:
+        self.unseen_bytes += size_bytes
         match line["line"]:
             case "opened":
                 self.iteration, self.turns, self.nudges, self.last = line["iteration"], 0, 0, None
@@ -143,6 +150,9 @@ class Transcript:
         self.last = Turn(line["content"], line["stop_reason"], Usage(**line["usage"]), line["model"])
         self.results = {}
         self.turns += 1
+        usage = self.last.usage
+        prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        self.prompt_tokens, self.unseen_bytes = prompt + usage.output_tokens, 0
         if self.last.tool_calls:
             self.nudges = 0
         # The API takes neither an empty message nor an empty text, and a refused turn must not be shown again.
