@@ -40,22 +40,6 @@ def test_what_json_cannot_hold_is_refused() -> None:
 
 
 ORDER = "v seq ts run kind actor phase task agent cause data epoch batch prev sum"
-    "v",
-    "seq",
-    "ts",
-    "run",
-    "kind",
-    "actor",
-    "phase",
-    "task",
-    "agent",
-    "cause",
-    "data",
-    "epoch",
-    "batch",
-    "prev",
-    "sum",
-]
 NAMES = st.text(max_size=5) | st.just('"\\\n\x00é')
 
 
