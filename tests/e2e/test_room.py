@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,10 @@ def test_a_closed_terminal_stops_nothing_and_attach_comes_back(tmp_path: Path) -
     stop(client)
 
 
+def _is_held(client: SwarmClient, run: str, pause: str) -> bool:
+    return client.view(run).run.pause == pause
+
+
 def test_an_operator_pauses_halts_and_rolls_back_by_keyboard(tmp_path: Path) -> None:
     root = create(tmp_path / "ecoroute")
     client = SwarmClient(root)
@@ -104,7 +109,7 @@ def test_an_operator_pauses_halts_and_rolls_back_by_keyboard(tmp_path: Path) -> 
     run = client.runs()[-1]
     for key, pause in (("p", "pause"), ("r", ""), ("H", "halt"), ("r", "")):
         terminal.press(key)
-        wait_until(f"{pause or 'going on'} by {key}", lambda wanted=pause: client.view(run).run.pause == wanted)
+        wait_until(f"{pause or 'going on'} by {key}", partial(_is_held, client, run, pause))
     decide(terminal, client, "merge", "a")
     wait_until("the second merge gate", lambda: client.view(run).open_gates)
     terminal.press("w", "G", "R")
