@@ -143,15 +143,15 @@ class MessagesServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        if head[0].startswith("GET "):  # what a model can do; the list of facts serves where nobody answers
+            await self._send_json(writer, Answer(status=404, body=failure(404, "not_found_error").body))
+            return True
         self.headers.append(headers)
         self.requests.append(json.loads(await reader.readexactly(int(headers.get("content-length", "0")))))
         self.asked.set()
         answer = self.answers.pop(0) if self.decide is None else await self.decide(self.requests[-1])
         if answer.status != 200:
-            body = json.dumps(answer.body).encode()
-            _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})
-            writer.write(body)
-            await writer.drain()
+            await self._send_json(writer, answer)
             return True
         _head(writer, answer, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"})
         stream = b"".join(map(sse, answer.events)) + answer.raw
@@ -169,6 +169,12 @@ class MessagesServer:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+    async def _send_json(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
+        body = json.dumps(answer.body).encode()
+        _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})
+        writer.write(body)
+        await writer.drain()
 
 
 def _head(writer: asyncio.StreamWriter, answer: Answer, fields: Mapping[str, str]) -> None:

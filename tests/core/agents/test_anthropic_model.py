@@ -18,7 +18,7 @@ from tests.support.messages_server import Answer, MessagesServer, failure, sse, 
 from swarm_core.agents.anthropic_model import AnthropicModel
 from swarm_core.agents.assembly import EventLines, TurnAssembly
 from swarm_core.agents.failures import KIND_OF_CLASS, KIND_OF_TYPE, kind_of
-from swarm_core.agents.model import ModelEvent, ModelRequest, TextDelta, Turn
+from swarm_core.agents.model import ModelEvent, ModelRequest, TextDelta, Turn, TurnBegun
 from swarm_core.tools.base import ToolDefinition
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
@@ -238,6 +238,7 @@ async def test_no_key_is_said_with_the_next_step(key: str | None, monkeypatch: p
 async def test_leaving_a_stream_early_gives_the_connection_back() -> None:
     async with talking(Answer(HELLO[:4], ending="hang")) as (model, server):
         stream = model.stream(REQUEST)
+        assert isinstance(await anext(stream), TurnBegun)
         assert isinstance(await anext(stream), TextDelta)
         await stream.aclose()  # type: ignore[attr-defined]
         async with asyncio.timeout(10):
