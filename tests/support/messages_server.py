@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
+
+from tests.support.prompt_cache import Asked, PromptCache, Refused
 
 Sse = Sequence[Mapping[str, Any]]
 Request = Mapping[str, Any]
@@ -85,17 +87,32 @@ def _unbuilt(block: Mapping[str, Any], piece: int) -> tuple[dict[str, Any], list
             return dict(block), []
 
 
+def _billed(events: Sse, usage: Mapping[str, Any]) -> Sse:
+    """The events of a turn with ``usage`` where it begins; what it says about output stays."""
+    first, *others = events
+    message = first["message"]
+    return [{**first, "message": {**message, "usage": {**message["usage"], **usage}}}, *others]
+
+
 def sse(event: Mapping[str, Any]) -> bytes:
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     return f"event: {event['type']}\ndata: {text}\n\n".encode()
 
 
 class MessagesServer:
-    """Use as an async context manager; ``base_url`` is for the client."""
+    """Use as an async context manager; ``base_url`` is for the client.
+
+    With a ``cache`` the input tokens of every answered turn are those that it bills.
+    """
 
     def __init__(
-        self, answers: Iterable[Answer] = (), *, decide: Callable[[Request], Awaitable[Answer]] | None = None
+        self,
+        answers: Iterable[Answer] = (),
+        *,
+        decide: Callable[[Request], Awaitable[Answer]] | None = None,
+        cache: PromptCache | None = None,
     ) -> None:
+        self.cache = cache
         self.answers = list(answers)
         self.decide = decide
         self.requests: list[dict[str, Any]] = []
@@ -147,9 +164,17 @@ class MessagesServer:
             await self._send_json(writer, Answer(status=404, body=failure(404, "not_found_error").body))
             return True
         self.headers.append(headers)
-        self.requests.append(json.loads(await reader.readexactly(int(headers.get("content-length", "0")))))
+        request = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
+        self.requests.append(request)
         self.asked.set()
-        answer = self.answers.pop(0) if self.decide is None else await self.decide(self.requests[-1])
+        asked: Asked | None = None
+        try:
+            asked = self.cache.ask(request) if self.cache is not None else None
+            answer = self.answers.pop(0) if self.decide is None else await self.decide(request)
+        except Refused as refusal:
+            answer = failure(400, "invalid_request_error", str(refusal))
+        if answer.status == 200 and asked is not None:
+            answer = replace(answer, events=_billed(answer.events, asked.bill.usage))
         if answer.status != 200:
             await self._send_json(writer, answer)
             return True
@@ -160,6 +185,9 @@ class MessagesServer:
             piece = stream[at : at + size]
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()
+            if self.cache is not None and asked is not None:
+                self.cache.began(asked)
+                asked = None
         if answer.ending == "hang":
             await reader.read()
             return False
