@@ -1,6 +1,6 @@
 """Which tools an agent has. All agents are told of all of them, in the same bytes; what a role may not use is closed.
 
-That way the agents of a model share one cached prompt prefix, whatever their service (docs/decisions/0008).
+That way the agents of a model share one cached prompt prefix, whatever their service.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Spending:
             *(round(amount(data.get(name))) for name in COUNTS[1:]),
             round(amount(data.get("cost_usd")) * MICRO),
         ]
-        keys = {"service": service, "task": task, "phase": phase, "feature": str(data.get("feature") or "work")}
+        keys = {"service": service, "task": task, "phase": phase, "feature": str(data.get("feature") or phase)}
         rows = [self.groups[group].setdefault(key, [0] * len(amounts)) for group, key in keys.items()]
         for row in (self.total, *rows):
             for place, more in enumerate(amounts):
