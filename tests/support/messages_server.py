@@ -102,7 +102,8 @@ def sse(event: Mapping[str, Any]) -> bytes:
 class MessagesServer:
     """Use as an async context manager; ``base_url`` is for the client.
 
-    With a ``cache`` the input tokens of every answered turn are those that it bills.
+    With a ``cache`` the input tokens of every answered turn are those that it bills. ``models`` are what the API says
+    about its models, by id; ``looked_up`` are the ids that were asked for.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class MessagesServer:
         *,
         decide: Callable[[Request], Awaitable[Answer]] | None = None,
         cache: PromptCache | None = None,
+        models: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        self.models = models or {}
+        self.looked_up: list[str] = []
         self.cache = cache
         self.answers = list(answers)
         self.decide = decide
@@ -160,8 +164,10 @@ class MessagesServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        if head[0].startswith("GET "):  # what a model can do; the list of facts serves where nobody answers
-            await self._send_json(writer, Answer(status=404, body=failure(404, "not_found_error").body))
+        if head[0].startswith("GET "):
+            self.looked_up.append(model := head[0].split()[1].rpartition("/")[2])
+            unknown = failure(404, "not_found_error")
+            await self._send_json(writer, Answer(body=self.models[model]) if model in self.models else unknown)
             return True
         self.headers.append(headers)
         request = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))

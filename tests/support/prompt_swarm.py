@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.crew import eventually
 from tests.support.messages_server import Answer, MessagesServer, Request, turn_events
 from tests.support.prompt_cache import BYTES_PER_TOKEN, PromptCache
 
@@ -34,7 +35,6 @@ from swarm_core.vocabulary.clock import SystemClock
 from swarm_core.vocabulary.entities import Run, Task, Usage
 from swarm_core.vocabulary.events import Draft
 
-FIRST_EVENT_S = 0.005
 FRAME_BYTES = 300  # of a result, beside its text
 
 
@@ -114,7 +114,8 @@ async def measure(
         made.prefix = own.prefix
         made.sizes.setdefault(agent, []).append(own.tokens)
         server.requests.clear()
-        await asyncio.sleep(FIRST_EVENT_S)  # the time to the first event, in which siblings could already ask
+        if len(made.sizes[agent]) == 1:  # no answer begins before everybody either asked or waits
+            await eventually(lambda: len(made.sizes) + getattr(model, "waited", 0) >= shape.agents, "all agents")
         return _turn(agent, len(made.sizes[agent]), shape, calls)
 
     async def report(draft: Draft) -> None:
