@@ -164,8 +164,9 @@ class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
     ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
-    ``ask`` is the question a permission or trust gate is about. ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
-    that it moved), ``blockers`` say why an approval cannot be carried out now.
+    ``ask`` is the question a permission or trust gate is about. ``document`` is relative to the run's directory,
+    ``about`` is the state of the world it was made from (to notice that it moved), ``blockers`` say why an approval
+    cannot be carried out now.
     """
 
     id: str

@@ -37,9 +37,10 @@ SCOPES = ("once", "session", "always")
 class InboxItem:
     """A request. ``id`` is a ULID: the order of names is the order of arrival.
 
-    ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on
-    the screen, and for a permission ``scope``: once, session or always. ``run.start`` carries ``goal`` and ``options`` (``script``, ``speed``, ``offline``, ``auto``).
-    ``run.pause`` may carry ``mode: drain``, ``run.halt`` ``mode: stop``; most may carry a ``note``.
+    ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on the
+    screen, and for a permission ``scope``: once, session or always. ``run.start`` carries ``goal`` and ``options``
+    (``script``, ``speed``, ``offline``, ``auto``). ``run.pause`` may carry ``mode: drain``, ``run.halt`` ``mode:
+    stop``; most may carry a ``note``.
     """
 
     id: str

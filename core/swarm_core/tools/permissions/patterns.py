@@ -65,7 +65,7 @@ def unknowns(text: str) -> list[str]:
 
 
 def may_meet(one: list[str], other: list[str]) -> bool:
-    """Whether two patterns have a text in common: every pair of places that can be reached together, column by column."""
+    """Whether two patterns have a text in common, judged by the places that can be reached together."""
     column = _spread({0}, one)
     for element in other:
         if element is _ANY:

@@ -157,7 +157,7 @@ class RuleSet:
         if (denied := self._first("deny", call)) is not None:
             return denied
         parts = [Call(tool, arguments, commands=(part,)) for part in call.commands] or [call]
-        decisions = [self._beyond_deny(part) for part in parts]
+        decisions = [self.decide_part(part) for part in parts]
         order = {"deny": 0, "ask": 1, "allow": 2}
         return min(decisions, key=lambda decision: order[decision.effect])
 
@@ -182,9 +182,14 @@ class RuleSet:
         parts = [Call(call.tool, arguments, commands=(part,)) for part in call.commands] or [call]
         return all(self._is_match(rule, part) for part in parts)
 
+    def opens(self, rule: Rule, call: Call) -> bool:
+        """Whether an allow rule matches one part of a call."""
+        return self._is_match(rule, call)
+
     # -- the lists
 
-    def _beyond_deny(self, call: Call) -> Decision:
+    def decide_part(self, call: Call) -> Decision:
+        """What follows for one part of a call that no deny rule matches."""
         maybe = self._first("deny", call, self._may_match)
         asked = maybe or self._first("ask", call) or self._first("ask", call, self._may_match)
         if asked is not None:
@@ -316,7 +321,12 @@ def compile_rules(
             rules.append(Rule.parse(text))
         except BadRule as error:
             if text.is_own or (text.effect != "allow" and _RULE.fullmatch(text.text.strip()) is None):
-                raise ConfigurationError(str(error), path=text.path or None, line=text.line or None) from None
+                raise ConfigurationError(
+                    str(error),
+                    path=text.path or None,
+                    line=text.line or None,
+                    hint="docs/permissions.md has the syntax",
+                ) from None
             warnings.append(f"{text.place}: {error}")
     if len(rules) > MAX_RULES:
         raise ConfigurationError(f"{len(rules)} permission rules are too many; the limit is {MAX_RULES}")
