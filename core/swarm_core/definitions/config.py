@@ -2,8 +2,8 @@
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries``, ``max_turns`` and ``permissions``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel``, ``checks`` and ``permissions``.
+``heartbeat``, ``lease``, ``retries``, ``max_turns`` and ``permissions``; at the top ``version``, ``model``,
+``adapter``, ``script``, ``max_parallel``, ``checks`` and ``permissions``.
 """
 
 from __future__ import annotations

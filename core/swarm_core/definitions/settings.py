@@ -76,7 +76,7 @@ def service_permissions(marked: Marked) -> tuple[RuleText, ...]:
 def _texts(fields: Mapping[str, Marked]) -> Iterator[RuleText]:
     for effect in EFFECTS:
         for item in fields[effect].sequence() if effect in fields else ():
-            yield RuleText(effect, item.text(), "config", str(item.path), item.line)
+            yield RuleText(effect, item.text(), "config", Path(item.path).name, item.line)
 
 
 # -- .claude/settings.json

@@ -149,20 +149,20 @@ class AgentAct:
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
-            Toolbox(self.scope, tools, service),
+            Toolbox(self.scope, tools, service, self.hands.permissions.permission(self)),
             ending,
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
             self.clock,
             self._report,
             max_turns=service.max_turns,
-            clearance=self._clearance,
+            clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
         return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
 
-    async def _clearance(self) -> None:
+    async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
