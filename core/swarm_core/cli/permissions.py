@@ -26,9 +26,7 @@ def add(parsers: Parsers) -> None:
     listing = actions.add_parser("list", help="the rules in the order in which they are looked at")
     listing.add_argument("--service", metavar="NAME", help="for this service (default: the first worker)")
     test = actions.add_parser("test", help="which rule decides a call: exit 0 allow, 10 ask, 11 deny")
-    test.add_argument(
-        "call", metavar="CALL", help="such as 'Bash(git push)', 'Edit(src/app.py)', 'mcp__x__search'"
-    )
+    test.add_argument("call", metavar="CALL", help="such as 'Bash(git push)', 'Edit(src/app.py)', 'mcp__x__search'")
     test.add_argument("--service", metavar="NAME", help="for this service (default: the first worker)")
     test.add_argument("--arguments", metavar="JSON", default="{}", help="further arguments of the call")
 

@@ -62,8 +62,8 @@ class Command:
     """One command that a text runs itself.
 
     ``open`` are the spellings a rule that opens may match, ``exact`` those only a rule without a wildcard opens,
-    ``closed`` all that a rule that closes may match. ``reads`` and ``writes`` are absolute paths, unknown parts as
-    ``HOLE``.
+    ``closed`` all that a rule that closes may match. ``written`` is the whole text if it is this command alone.
+    ``reads`` and ``writes`` are absolute paths, unknown parts as ``HOLE``.
     """
 
     open: list[str] = field(default_factory=list)
@@ -71,6 +71,7 @@ class Command:
     closed: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
+    written: str = ""
     is_read_only: bool = False
 
 
@@ -82,11 +83,9 @@ def read_commands(text: str, tree: str) -> list[Command]:
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
     if len(reader.commands) == 1:  # as written, for rules that quote
-        only, written = reader.commands[0], squeezed(text)
-        if written not in only.open and not only.exact:
-            only.open.append(written)
-        only.exact = [*only.exact, written] if only.exact else only.exact
-        only.closed.append(written)
+        only = reader.commands[0]
+        only.written = squeezed(text)
+        only.closed.append(only.written)
     return reader.commands
 
 

@@ -340,9 +340,10 @@ def compile_rules(
 
 
 def _opens(rule: Rule, command: Command) -> bool:
-    if any(rule.spec == text for text in command.exact):
+    if rule.spec in (*command.exact, command.written):
         return True
-    return any(is_match(rule.spec, text) for text in command.open)
+    written = [command.written] if command.written and not command.exact else []
+    return any(is_match(rule.spec, text) for text in (*command.open, *written))
 
 
 def _touched(rule: Rule, call: Call) -> list[str]:
