@@ -376,7 +376,7 @@ def test_a_deny_rule_that_matches_always_wins(rules: dict[str, list[str]], comma
 
 
 @settings(max_examples=300, deadline=None)
-@given(PLAIN.filter(lambda text: not text.startswith(("'", "-"))), REWORDED, st.booleans())
+@given(PLAIN.filter(lambda text: text.split()[0].isalpha()), REWORDED, st.booleans())
 def test_no_rewording_makes_a_denied_command_an_allowed_one(command: str, how: Any, begins: bool) -> None:
     text = command.split(" '")[0]
     rules = {"deny": [f"Bash({text}:*)" if begins else f"Bash({text} *)"], "allow": ["Bash"]}
