@@ -123,7 +123,12 @@ def test_an_asked_call_waits_survives_a_crash_and_is_made_once(swarm: Swarm) -> 
     assert len(swarm.kinds("permission.requested")) == 1
 
     assert swarm.decide(again, scope="once").result == "applied"
-    second = wait_until("the next gate", lambda: (g := swarm.waiting()) and g.id != gate.id and g)
+
+    def another() -> Gate | None:
+        found = swarm.waiting()
+        return found if found is not None and found.id != gate.id else None
+
+    second = wait_until("the next gate", another)
     assert "touch api/two" in swarm.client.document(swarm.run, second).decode()
     assert swarm.decide(second, "reject", note="one file is enough").result == "applied"
     wait_until("the end", swarm.is_over)

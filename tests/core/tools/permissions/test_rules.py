@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ TREE = Path("/tree-of-no-machine/work")
 EFFECTS = ("deny", "ask", "allow")
 
 
-def ruleset(tree: Path = TREE, default: str = "ask", granted: tuple[str, ...] = (), **rules: list[str]) -> RuleSet:
+def ruleset(
+    rules: Mapping[str, list[str]] | None = None,
+    tree: Path = TREE,
+    default: str = "ask",
+    granted: tuple[str, ...] = (),
+) -> RuleSet:
+    rules = rules or {}
     texts = [RuleText(effect, text) for effect in EFFECTS for text in rules.get(effect, [])]
     grants = [RuleText("allow", text, "grant") for text in granted]
     return compile_rules(texts, tree, default=default, granted=grants)[0]  # type: ignore[arg-type]
@@ -28,7 +35,7 @@ def effect(rules: dict[str, list[str]], tool: str, subject: str = "", tree: Path
     keys = {"Bash": "command", "WebFetch": "url", "Agent": "subagent_type", "Skill": "skill", "Grep": "path"}
     if subject:
         arguments = {keys.get(tool, "file_path"): subject, **arguments}
-    return ruleset(tree, **rules).decide(tool, arguments).effect
+    return ruleset(rules, tree).decide(tool, arguments).effect
 
 
 ALLOW_RUN = {"allow": ["Bash(npm run:*)"]}
@@ -195,7 +202,7 @@ OTHERS = [
 def test_other_tools_are_decided_as_documented(
     rules: dict[str, list[str]], tool: str, arguments: dict[str, Any], expected: str
 ) -> None:
-    assert ruleset(**rules).decide(tool, arguments).effect == expected  # type: ignore[arg-type]
+    assert ruleset(rules).decide(tool, arguments).effect == expected
 
 
 def test_a_link_is_opened_only_if_both_its_ends_are_and_closed_if_either_is(tmp_path: Path) -> None:
@@ -237,7 +244,7 @@ def test_a_file_that_may_be_a_closed_one_is_asked_about(command: str) -> None:
 
 def test_a_grant_answers_asking_and_never_a_deny() -> None:
     rules = {"ask": ["Bash(npm:*)"], "deny": ["Bash(npm publish:*)"]}
-    given = ruleset(granted=("Bash(npm:*)",), **rules)
+    given = ruleset(rules, granted=("Bash(npm:*)",))
     assert given.decide("Bash", {"command": "npm test"}).why == "granted at a gate"
     assert given.decide("Bash", {"command": "npm publish"}).effect == "deny"
     assert given.decide("Bash", {"command": "npm $X"}).effect == "ask"
@@ -371,7 +378,7 @@ def reworded(command: str, how: tuple[Any, list[Any], Any, list[Any]]) -> str:
 @settings(max_examples=150, deadline=None)
 @given(RULES, PLAIN)
 def test_a_deny_rule_that_matches_always_wins(rules: dict[str, list[str]], command: str) -> None:
-    if ruleset(deny=rules["deny"], allow=["Bash"]).decide("Bash", {"command": command}).effect == "deny":
+    if ruleset({"deny": rules["deny"], "allow": ["Bash"]}).decide("Bash", {"command": command}).effect == "deny":
         assert effect(rules, "Bash", command) == "deny"
 
 
@@ -391,8 +398,8 @@ def test_one_more_deny_rule_never_allows_more(
     rules: dict[str, list[str]], more: str, command: str, how: Any, default: str
 ) -> None:
     command = reworded(command, how)
-    before = ruleset(default=default, **rules).decide("Bash", {"command": command}).effect
-    after = ruleset(default=default, **{**rules, "deny": [*rules["deny"], more]}).decide("Bash", {"command": command})
+    before = ruleset(rules, default=default).decide("Bash", {"command": command}).effect
+    after = ruleset({**rules, "deny": [*rules["deny"], more]}, default=default).decide("Bash", {"command": command})
     assert RANK[after.effect] <= RANK[before]
 
 
