@@ -370,7 +370,7 @@ async def asked(at: Visit) -> None:
     """A permission gate, opened on the screen."""
     question = {"ask": "q1", "tool": "Bash", "subject": "npm test", "proposed": ["Bash(npm test)"], "attempt": 1}
     document = b"gate_004 asks for leave"
-    (at.client.layout.run(at.run).dir / "gates" / "gate_004.patch").write_bytes(document)
+    (at.layout.run(RUN).gates / "gate_004.patch").write_bytes(document)
     opening = {"gate": "gate_004", "document": "gates/gate_004.patch", "evidence": hashlib.sha256(document).hexdigest()}
     await at.happen(
         Draft("permission.requested", question, task="task_002"),
