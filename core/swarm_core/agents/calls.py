@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from swarm_core.tools.base import ToolDefinition, ToolResult
+from swarm_core.tools.permissions.permission import CALL
 from swarm_core.tools.spill import bounded
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
@@ -114,7 +115,8 @@ class ToolCalls:
         name, arguments = str(call["name"]), call.get("input") or {}
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()
-        result = await self._result(name, arguments)
+        place = f"{self._transcript.iteration}.{self._transcript.turns}.{call['id']}"
+        result = await self._result(name, arguments, place)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
         self._transcript.add_result(call["id"], _sendable(result), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
@@ -126,12 +128,13 @@ class ToolCalls:
         else:
             await self._tell("tool.used", name=shown_name, target=target, ok=not result.is_error, ms=ms)
 
-    async def _result(self, name: str, arguments: Any) -> ToolResult:
+    async def _result(self, name: str, arguments: Any, call: str) -> ToolResult:
         """The result of a call; whatever a tool raises is told to the model and never ends the agent."""
         if not isinstance(arguments, dict):
             return ToolResult(f"{name}: the arguments must be an object", is_error=True)
         try:
             if name != self.ending:
+                CALL.set(call)
                 return await self._toolbox.call(name, arguments)
             if failed := self._failed_beside():
                 return ToolResult(

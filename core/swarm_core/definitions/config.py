@@ -2,8 +2,8 @@
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel``, ``effort`` and ``checks``.
+``heartbeat``, ``lease``, ``retries``, ``max_turns`` and ``permissions``; at the top ``version``, ``model``,
+``adapter``, ``script``, ``max_parallel``, ``effort``, ``checks`` and ``permissions``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from swarm_core.vocabulary.spec import (
 )
 
 from .marked import Marked, read
+from .settings import service_permissions, top_permissions
 
 KNOWN_TOOLS = frozenset(
     {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "Glob", "Grep", "WebFetch", "commit", "handoff", "plan_tasks"}
@@ -57,8 +58,9 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
+    "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks")
+_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
 
 
 def load(path: Path) -> SwarmSpec:
@@ -97,6 +99,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
+    if "permissions" in top:
+        extras["permissions"] = top_permissions(top["permissions"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 

@@ -121,7 +121,14 @@ class AgentAct:
         workers = self.runner.spec.workers
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
         toolbox, ending = equip(
-            self.scope, self.scratch, self.clock, own, task, tasks=view.tasks.values(), workers=workers
+            self.scope,
+            self.scratch,
+            self.clock,
+            own,
+            task,
+            tasks=view.tasks.values(),
+            workers=workers,
+            permission=self.hands.permissions.permission(self),
         )
         told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
@@ -164,13 +171,13 @@ class AgentAct:
             self.clock,
             self._report,
             max_turns=service.max_turns,
-            clearance=self._clearance,
+            clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
         return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
 
-    async def _clearance(self) -> None:
+    async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()

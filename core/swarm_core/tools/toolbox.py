@@ -1,7 +1,8 @@
 """The one door to every tool: what is offered, whether a call is allowed, and errors as results.
 
-A call passes three checks: the service may use the tool, the input fits its schema, and the tool asks the scope right
-where it opens or runs something, so that what was judged is what is touched.
+A call passes four checks: the service may use the tool, the input fits its schema, the permission rules (and the
+operator, where they ask) let it pass, and the tool asks the scope right where it opens or runs something, so that what
+was judged is what is touched. A permission opens nothing that the scope keeps closed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tool
 from .files import file_tools
+from .permissions.permission import Permission
 from .schema import violations
 from .scope import Scope
 from .search import search_tools
@@ -43,14 +45,21 @@ class Toolbox:
     """The tools of one instance. ``call`` never raises anything but cancellation.
 
     Every agent is told of the same tools, so that all agents of a model share one cached prompt; those that are not
-    open to this one refuse the call. ``closed`` are definitions of tools that belong to other roles.
+    open to this one refuse the call. ``closed`` are definitions of tools that belong to other roles; ``permission`` is
+    asked before each call.
     """
 
     def __init__(
-        self, scope: Scope, tools: Sequence[Tool], service: ServiceSpec, *, closed: Sequence[ToolDefinition] = ()
+        self,
+        scope: Scope,
+        tools: Sequence[Tool],
+        service: ServiceSpec,
+        permission: Permission | None = None,
+        *,
+        closed: Sequence[ToolDefinition] = (),
     ) -> None:
         self._closed = {definition.name: definition for definition in closed}
-        self._scope, self._service = scope, service
+        self._scope, self._service, self._permission = scope, service, permission
         self._tools = {tool.definition.name: tool for tool in tools}
         self._offered = {name: tool for name, tool in self._tools.items() if self._withheld(name) is None}
 
@@ -78,6 +87,8 @@ class Toolbox:
                 return self._unavailable(name, target)
             if wrong := violations(tool.definition.input_schema, arguments):
                 return ToolResult(f"{name} was not called: {'; '.join(wrong[:5])}", is_error=True, target=target)
+            if self._permission is not None:
+                await self._permission.check(name, arguments)
             result = await tool.run(arguments)
         except PermissionDenied as denial:
             result = ToolResult(str(denial), is_error=True, target=target, denied=denial)
