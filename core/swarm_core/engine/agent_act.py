@@ -281,8 +281,8 @@ class AgentAct:
                 await self._submit_plan(outcome)
             case Handoff():
                 await self._submit_work(hub, outcome)
-            case Stalled(reason):
-                await self._fail(reason, "gave_up")
+            case Stalled(reason, kind):
+                await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
         first = len(self.runner.view.tasks)
