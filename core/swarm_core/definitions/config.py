@@ -1,9 +1,9 @@
 """``multi-agent.yaml``: the format of seed 001 as it stands, and what this engine adds to it.
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
-programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``command``, ``profile``, ``env``, ``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel`` and ``checks``.
+programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``command``, ``profile``,
+``env``, ``replicas``, ``timeout``, ``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``,
+``model``, ``adapter``, ``script``, ``max_parallel`` and ``checks``.
 """
 
 from __future__ import annotations

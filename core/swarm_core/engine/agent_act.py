@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from swarm_core.agents.adapters.base import Assignment
+from swarm_core.agents.adapters.native import NativeAdapter
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
@@ -160,7 +162,16 @@ class AgentAct:
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        assignment = Assignment(
+            self.instance.id,
+            task.id,
+            task.title,
+            opening,
+            self.layout.transcript(self.instance.id, task.id),
+            task.iteration,
+            follow_up_message(task.iteration, notes),
+        )
+        return await NativeAdapter(loop).run(assignment)
 
     async def _clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""

@@ -41,7 +41,7 @@ class Child:
     """One process; ``start`` makes it. ``complaints`` is the end of what it wrote to standard error."""
 
     def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
         self._process, self._mark = process, mark
         self._loop = asyncio.get_running_loop()
         self._gone = _Exit(self._loop, process)

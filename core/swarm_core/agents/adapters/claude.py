@@ -63,9 +63,6 @@ class ClaudeProfile:
             case "result":
                 yield from self._result(message)
 
-    def remains(self) -> Iterator[AgentEvent]:
-        return iter(())
-
     def _system(self, message: Mapping[str, Any]) -> Iterator[Meaning]:
         if message.get("subtype") == "init":
             self._model = text_in(message, "model")
@@ -100,7 +97,9 @@ class ClaudeProfile:
         given = map_in(request, "input")
 
         def answer(denial: str) -> bytes:
-            verdict = {"behavior": "deny", "message": denial} if denial else {"behavior": "allow", "updatedInput": given}
+            verdict: dict[str, Any] = {"behavior": "allow", "updatedInput": given}
+            if denial:
+                verdict = {"behavior": "deny", "message": denial}
             response = {"subtype": "success", "request_id": number, "response": verdict}
             return line({"type": "control_response", "response": response})
 
@@ -126,9 +125,7 @@ class ClaudeProfile:
         yield Over(trouble=said or subtype or "its result is an error", kind=kind)
 
     def _spent(self, usage: Usage, cost: float, model: str, stop: str, ms: int = 0) -> Spent:
-        spent = Usage(
-            usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens, cost
-        )
+        spent = Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens, cost)
         self._told = self._told + spent
         return Spent(spent, model, stop, ms)
 

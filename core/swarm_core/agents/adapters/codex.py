@@ -51,9 +51,6 @@ class CodexProfile:
             case "error":
                 yield Noted(text_in(message, "message") or "an error", is_error=True)
 
-    def remains(self) -> Iterator[AgentEvent]:
-        return iter(())
-
     def _started(self, item: Mapping[str, Any]) -> Iterator[AgentEvent]:
         if item.get("type") in _WORK:
             self._begun.add(text_in(item, "id"))
@@ -76,7 +73,8 @@ class CodexProfile:
             self._begun.discard(name)
             code = item.get("exit_code")
             is_ok = text_in(item, "status") in ("completed", "") and code in (None, 0)
-            yield CallEnded(name, is_ok, text_in(item, "aggregated_output") or text_in(map_in(item, "error"), "message"))
+            text = text_in(item, "aggregated_output") or text_in(map_in(item, "error"), "message")
+            yield CallEnded(name, is_ok, text)
         else:
             yield from _plan(item)
 

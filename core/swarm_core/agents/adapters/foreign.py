@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def _is_named_plainly(name: str) -> bool:
     return os.path.isabs(name) or "/" not in name  # noqa: PTH117 - the text as configured
 
 
-def passed_on(names: Sequence[str]) -> Mapping[str, str]:
+def passed_on(names: Sequence[str]) -> dict[str, str]:
     """The variables an agent was explicitly given, as far as the engine has them."""
     return {name: value for name in names if (value := os.environ.get(name)) is not None}
 

@@ -63,8 +63,6 @@ class _Turn:
         finally:
             writing.cancel()
             code = await child.end()
-        for event in self.profile.remains():
-            await self.premises.hear(event)
         return await self._outcome(child, code)
 
     async def _open(self, child: Child, text: str) -> None:

@@ -14,6 +14,6 @@ class NativeAdapter:
     def __init__(self, loop: AgentLoop) -> None:
         self._loop = loop
 
-    async def run(self, assignment: Assignment, premises: Premises) -> Outcome:
+    async def run(self, assignment: Assignment, premises: Premises | None = None) -> Outcome:
         """Raises ModelError and JournalError as ``AgentLoop.run`` does."""
         return await self._loop.run(assignment.opening, assignment.iteration, follow_up=assignment.follow_up)

@@ -62,10 +62,6 @@ class Profile(Protocol):
         """What a message means; the last ones may be an ``Over``."""
         ...
 
-    def remains(self) -> Iterator[AgentEvent]:
-        """What is known but was not told when the program ended without a word."""
-        ...
-
 
 def line(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
@@ -97,5 +93,6 @@ def count_in(data: Mapping[str, Any], key: str) -> int:
 
 def money_in(data: Mapping[str, Any], key: str) -> float:
     value = data.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < 10**9 else 0.0  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return float(value) if 0 <= value < 10**9 else 0.0
