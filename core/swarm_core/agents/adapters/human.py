@@ -8,6 +8,7 @@ from swarm_core.agents.coordination import Handoff, Outcome
 
 from .base import Assignment, Noted, Premises
 
+MAX_SHOWN_LINES = 100
 WORK_HINT = "work there with any editor; hand it in with i here, or give it back with I"
 
 
@@ -19,10 +20,8 @@ class HumanAdapter:
 
     async def run(self, assignment: Assignment, premises: Premises) -> Outcome:
         directories = ", ".join(premises.service.directories)
-        lines = [f"yours: {premises.scope.tree}", f"{assignment.task}: {assignment.title}", assignment.opening]
-        if assignment.follow_up:
-            lines.append(assignment.follow_up)
-        lines.append(f"What you change in {directories} is handed in. {WORK_HINT}")
-        for line in lines:
+        await premises.hear(Noted(f"yours: {premises.scope.tree}"))
+        for line in list(filter(str.strip, assignment.opening.splitlines()))[:MAX_SHOWN_LINES]:
             await premises.hear(Noted(line))
+        await premises.hear(Noted(f"What you change in {directories} is handed in. {WORK_HINT}"))
         return await self._handed_in()
