@@ -19,7 +19,21 @@ from typing import Any
 
 HOME = Path(os.environ["HOME"])
 TURNS = {"tokens_in": 300, "tokens_out": 50, "cached": 10, "cost": 0.25}
-LONG = 9 * 1024 * 1024
+JUNK = (
+    b"not JSON",
+    b"[1, 2]",
+    b'{"type": "brand_new", "x": 1}',
+    b"\xff\xfe\x1b]0;title\x07",
+    b"{",
+    b'{"jsonrpc": "2.0", "id": [1], "result": {}}',
+    b'{"jsonrpc": "2.0", "method": 7, "id": 9}',
+    b'{"jsonrpc": "2.0", "method": "session/update", "params": {"update": {"sessionUpdate": "new"}}}',
+    b'{"type": "assistant", "message": 5}',
+    b'{"type": "item.completed", "item": [3]}',
+    b"x" * (9 * 1024 * 1024),
+    b"null",
+    b"",
+)
 
 
 class Dialect:
@@ -101,11 +115,7 @@ def play(dialect: Dialect, steps: list[list[Any]]) -> None:
             case "look":
                 (HOME / given[0]).write_text(json.dumps({key: os.environ.get(key) for key in given[1]}))
             case "junk":
-                for line in (b"not JSON", b"[1, 2]", b'{"type": "brand_new", "x": 1}', b"\xff\xfe\x1b]0;title\x07", b"{",
-                             b'{"jsonrpc": "2.0", "id": [1], "result": {}}', b'{"jsonrpc": "2.0", "method": 7, "id": 9}',
-                             b'{"jsonrpc":"2.0","method":"session/update","params":{"update":{"sessionUpdate":"new"}}}',
-                             b'{"type": "assistant", "message": 5}', b'{"type": "item.completed", "item": [3]}',
-                             b"x" * LONG, b"null", b""):  # fmt: skip
+                for line in JUNK:
                     dialect.raw(line + b"\n")
             case "flood":
                 while True:
@@ -297,7 +307,9 @@ def serve_acp(steps: list[list[Any]]) -> None:
             is_ok, text = True, "refused"
             if asks:
                 call = ToolCallUpdate(tool_call_id=name, title="x", kind=kind, locations=places, raw_input=raw)  # type: ignore[arg-type]
-                answer = self.ask(self.conn.request_permission(options=options, session_id=self.session, tool_call=call))
+                answer = self.ask(
+                    self.conn.request_permission(options=options, session_id=self.session, tool_call=call)
+                )
                 is_ok = getattr(answer.outcome, "option_id", "") == "yes"
             if is_ok:
                 is_ok, text = tried(act)
