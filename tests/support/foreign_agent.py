@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ def play(dialect: Dialect, steps: list[list[Any]]) -> None:
             case "write":
                 dialect.write(*given)
             case "sneak":  # nobody is asked
-                dialect.use("Write", given[0], lambda given=given: write(*given), asks=False)
+                dialect.use("Write", given[0], partial(write, *given), asks=False)
             case "run":
-                dialect.use("Bash", given[0], lambda given=given: subprocess.getoutput(given[0]))
+                dialect.use("Bash", given[0], partial(subprocess.getoutput, given[0]))
             case "pid":
                 note_pid(given[0], os.getpid())
             case "child":
@@ -336,4 +337,4 @@ if __name__ == "__main__":
     if dialect == "acp":
         serve_acp(moves)
     else:
-        {"claude": Claude, "codex": Codex}[dialect](sys.argv[3:]).main(moves)
+        (Claude if dialect == "claude" else Codex)(sys.argv[3:]).main(moves)

@@ -84,7 +84,7 @@ async def test_what_lies_outside_its_directories_is_not_committed_and_is_journal
 @makes(*PROCESSES)
 async def test_the_confinement_holds_an_agent_that_asks_nobody(seat: Open, make: str) -> None:
     one = await seat(make, ("sneak", "web/stray.txt", "no\n"), ("sneak", "api/one.txt", "one\n"))
-    task = await one.work()
+    await one.work()
 
     assert changed(one) == ["api/one.txt"]
     (denied,) = one.facts("policy.denied")
