@@ -162,15 +162,8 @@ class AgentAct:
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        assignment = Assignment(
-            self.instance.id,
-            task.id,
-            task.title,
-            opening,
-            self.layout.transcript(self.instance.id, task.id),
-            task.iteration,
-            follow_up_message(task.iteration, notes),
-        )
+        memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
+        assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
         return await NativeAdapter(loop).run(assignment)
 
     async def _clearance(self) -> None:

@@ -61,7 +61,7 @@ class ForeignAct(AgentAct):
         try:
             return await self.adapter().run(await self._assignment(hub), premises)
         finally:
-            scribe.flush()
+            await scribe.close()
 
     async def _assignment(self, hub: Hub) -> Assignment:
         view, task = self.runner.view, self.task

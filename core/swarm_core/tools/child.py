@@ -163,10 +163,14 @@ class Child:
 
     def freeze(self) -> None:
         """Stop the processes of its session where they are."""
-        _signal_group(self._process, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        _signal_group(self._process, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:  # a number that was reaped may be another's
+            _signal_group(self._process, number)
 
     async def ended(self, timeout_s: float) -> bool:
         """Whether the process itself ends in time; ``end`` tells how it did."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class AcpAdapter:
 
     async def run(self, assignment: Assignment, premises: Premises) -> Outcome:
         try:
-            import acp  # noqa: F401 - only whether it is there
+            await asyncio.to_thread(importlib.import_module, f"{__package__}.acp_client")  # half a second of work
         except ImportError:
             return Stalled("the adapter acp needs an extra: pip install 'swarm-tui[acp]'")
         return await _Turn(assignment, premises).run()

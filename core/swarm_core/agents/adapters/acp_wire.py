@@ -6,6 +6,7 @@ protocol says in another way, and it would not keep the updates of a turn in the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from .claude import shown_diff
 from .profiles import map_in, maps_in, text_in
 
 UPDATE = "session/update"
+MAX_REQUESTS = 64
 KINDS = {"read": "Read", "edit": "Edit", "delete": "Delete", "move": "Move", "search": "Grep", "execute": "Bash",
          "think": "Think", "fetch": "WebFetch"}  # fmt: skip
 _SILENT = frozenset(
@@ -40,6 +42,7 @@ class Wire:
 
     def __init__(self, child: Child, on_update: OnUpdate, on_junk: Callable[[str], Awaitable[None]]) -> None:
         self._child, self._on_update, self._on_junk = child, on_update, on_junk
+        self._places = asyncio.Semaphore(MAX_REQUESTS)
 
     async def receive(self) -> dict[str, Any] | None:
         """The next message that is not an update; None at the end of the agent's output."""
@@ -51,6 +54,8 @@ class Wire:
             elif message.get("method") == UPDATE:
                 await self._on_update(map_in(map_in(message, "params"), "update"))
             elif _is_sound(message):
+                if "method" in message:  # the library answers each in a task of its own
+                    await self._places.acquire()
                 return message
             else:
                 await self._on_junk(json.dumps(message)[:300])
@@ -58,7 +63,11 @@ class Wire:
 
     async def send(self, payload: dict[str, Any]) -> None:
         """Raises ConnectionError if the agent takes no more."""
-        await self._child.write(json.dumps(payload, separators=(",", ":")).encode() + b"\n")
+        try:
+            await self._child.write(json.dumps(payload, separators=(",", ":")).encode() + b"\n")
+        finally:
+            if "method" not in payload:
+                self._places.release()
 
     async def close(self) -> None:
         with contextlib.suppress(OSError):

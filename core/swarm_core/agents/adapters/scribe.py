@@ -32,6 +32,7 @@ from .base import (
 )
 
 MAX_FACTS = 5_000
+SPENT_EVERY_S = 1.0
 MAX_NOTES = 200
 MAX_OPEN_CALLS = 500
 MAX_TEXT_CHARS = 4_000
@@ -47,6 +48,8 @@ class Scribe:
         self._log, self._report, self._clock = log, report, clock
         self._open: OrderedDict[str, tuple[CallStarted, float]] = OrderedDict()
         self._facts = self._notes = 0
+        self._untold: Spent | None = None
+        self._told_s = float("-inf")
 
     async def hear(self, event: AgentEvent) -> None:
         match event:
@@ -70,8 +73,10 @@ class Scribe:
             case Noted(text, is_error):
                 self._note(text, is_error)
 
-    def flush(self) -> None:
+    async def close(self) -> None:
+        """The attempt is over: tell what was not told yet."""
         self._log.flush()
+        await self._tell_spent()
 
     # -- tools
 
@@ -123,8 +128,18 @@ class Scribe:
     # -- the rest
 
     async def _spent(self, spent: Spent) -> None:
-        usage = replace(spent.usage, calls=1)
-        # Costs are told whatever else is: a budget that stops looking is no budget.
+        """Costs are told whatever else is, and what comes quickly in one fact: each is a write to the disk."""
+        if self._untold is not None:
+            spent = replace(spent, usage=self._untold.usage + spent.usage, ms=self._untold.ms + spent.ms)
+        self._untold = spent
+        if self._clock.monotonic_s() - self._told_s >= SPENT_EVERY_S:
+            await self._tell_spent()
+
+    async def _tell_spent(self) -> None:
+        spent, self._untold = self._untold, None
+        if spent is None:
+            return
+        self._told_s, usage = self._clock.monotonic_s(), spent.usage
         await self._report(
             Draft(
                 "llm.call",

@@ -138,6 +138,21 @@ async def test_a_cancel_ends_it_within_seconds_and_no_child_is_left(seat: Open, 
         assert (one.home / "cancelled").exists(), "it was told before it was ended"
 
 
+@makes(*PROCESSES)
+async def test_a_held_agent_can_be_cancelled(seat: Open, make: str) -> None:
+    one = await seat(make, ("pid", "pid"), ("wait", "go"), ("write", "api/one.txt", "1"), ("hang",))
+    sitting = one.sit()
+    pid = await one.pid("pid")
+    await one.runner.record(Draft("run.paused", {"mode": "pause"}))
+    (one.home / "go").write_text("")
+    await until(lambda: bool(one.facts("agent.paused")))
+    sitting.cancel()
+    async with asyncio.timeout(8):
+        await asyncio.gather(sitting, return_exceptions=True)
+
+    assert not is_running(pid)
+
+
 @makes("human")
 async def test_a_persons_task_can_be_taken_away(seat: Open, make: str) -> None:
     one = await seat(make)
