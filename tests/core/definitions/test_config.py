@@ -147,3 +147,12 @@ def test_an_agent_of_another_make_does_not_plan(tmp_path: Path) -> None:
     path.write_text("services: {architect: {adapter: human}, api: {directories: [api]}}\n")
     with pytest.raises(ConfigurationError, match="cannot plan"):
         load(path)
+
+
+def test_effort_is_set_for_all_agents_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text("effort: medium\nservices: {api: {directories: [api]}}\n")
+    assert load(path).effort == "medium"
+    path.write_text("effort: heroic\nservices: {api: {directories: [api]}}\n")
+    with pytest.raises(ConfigurationError, match="heroic"):
+        load(path)

@@ -60,7 +60,8 @@ class AgentPane(LogPane):
         self.border_title = Content(clean_line(title, 200))
         new = f"+{self.unseen} new · " if self.unseen else ""
         denied = f"✗ {instance.denials} denied · " if instance.denials else ""
-        where = f"{instance.branch} · {words.spent(instance.usage)}"
+        cached = f" · {told}" if (told := words.cached(instance.usage)) else ""
+        where = f"{instance.branch} · {words.spent(instance.usage)}{cached}"
         if task and task.status == "running" and task.worker == OPERATOR:
             where = f"i hand in · I give back · yours: {instance.worktree}"
         subtitle = f" {new}{denied}{where} "
