@@ -32,14 +32,13 @@ from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
-from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .foreign_act import seat_for
 from .models import ModelPool
 from .permissions import Rulebook
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
-from .workers import ExternalAct
 
 LOG_TAIL_LINES = 20
 CHECK_TREE = "integration-check"
@@ -78,7 +77,7 @@ class Hands:
                 await self._start_instance(instance)
             case RunAgent(task, instance):
                 found = self.view.tasks[task]
-                seat = ExternalAct if found.worker else AgentAct
+                seat = seat_for(self, found)
                 await seat(self, found, self.view.instances[instance]).perform()
             case EvaluateGate(gate):
                 await self._evaluate(self.view.gates[gate])

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from swarm_core.agents.adapters.base import Assignment
+from swarm_core.agents.adapters.native import NativeAdapter
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
@@ -175,7 +177,9 @@ class AgentAct:
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
+        assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
+        return await NativeAdapter(loop).run(assignment)
 
     async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
@@ -296,8 +300,8 @@ class AgentAct:
                 await self._submit_plan(outcome)
             case Handoff():
                 await self._submit_work(hub, outcome)
-            case Stalled(reason):
-                await self._fail(reason, "gave_up")
+            case Stalled(reason, kind):
+                await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
         first = len(self.runner.view.tasks)

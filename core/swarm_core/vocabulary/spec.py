@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from .entities import ARCHITECT
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
-ADAPTERS = ("anthropic", "scripted", "external")
+ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
+PROFILES = ("claude", "codex")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -62,6 +63,9 @@ class ServiceSpec:
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
+
+    ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
+    the engine's environment that it is given.
     """
 
     key: str
@@ -75,6 +79,9 @@ class ServiceSpec:
     mcp_servers: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
     adapter: str = "anthropic"
+    command: tuple[str, ...] = ()
+    profile: str = ""
+    env: tuple[str, ...] = ()
     replicas: int = 1
     timeout_s: float = 3600.0
     heartbeat_s: float = 900.0
@@ -91,6 +98,16 @@ class ServiceSpec:
     def is_external(self) -> bool:
         """Whether workers outside the engine claim its tasks."""
         return self.adapter == "external"
+
+    @property
+    def is_human(self) -> bool:
+        """Whether the operator works on its tasks."""
+        return self.adapter == "human"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether an agent of another make, a process of its own, works on its tasks."""
+        return self.adapter in ("acp", "headless")
 
     @property
     def writes(self) -> bool:
