@@ -55,7 +55,7 @@ class ForeignAct(AgentAct):
             self.clock,
             scribe.hear,
             judge_by_rules(self.scope),
-            self._clearance,
+            self.clearance,
             lambda: self.runner.watch.beat(self.task.id),
         )
         try:
