@@ -150,10 +150,13 @@ class TurnAssembly:
             value = self._usage.get(name)
             return value if isinstance(value, int) else 0
 
+        written = self._usage.get("cache_creation")
+        hourly = written.get("ephemeral_1h_input_tokens") if isinstance(written, Mapping) else 0
         return Usage(
             input_tokens=count("input_tokens"),
             output_tokens=count("output_tokens"),
             cache_read_tokens=count("cache_read_input_tokens"),
             cache_write_tokens=count("cache_creation_input_tokens"),
             calls=1,
+            cache_write_1h_tokens=hourly if isinstance(hourly, int) else 0,
         )

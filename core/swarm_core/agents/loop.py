@@ -182,7 +182,7 @@ class AgentLoop:
                     raise
                 await self._wait(error, wait_s, patience.attempt)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
-        cost = cost_usd(turn.model, turn.usage)
+        cost = cost_usd(turn.model, turn.usage, self._clock.now())
         turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
         self._transcript.add_turn(turn)
         if cost is None and self._transcript.turns == 1:
@@ -195,6 +195,7 @@ class AgentLoop:
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cache_read_tokens,
             cache_write_tokens=usage.cache_write_tokens,
+            cache_write_1h_tokens=usage.cache_write_1h_tokens,
             cost_usd=round(usage.cost_usd, 6),
             stop_reason=clean_line(turn.stop_reason, 40),
             ms=ms,

@@ -14,7 +14,10 @@ PHASES = ("plan", "build", "land")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of model calls; ``cost_usd`` in US dollars."""
+    """Tokens and money of model calls; ``cost_usd`` in US dollars.
+
+    ``cache_write_1h_tokens`` are those of ``cache_write_tokens`` that are kept for an hour.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -22,6 +25,7 @@ class Usage:
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
     calls: int = 0
+    cache_write_1h_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -31,6 +35,7 @@ class Usage:
             self.cache_write_tokens + other.cache_write_tokens,
             self.cost_usd + other.cost_usd,
             self.calls + other.calls,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
         )
 
     @property
