@@ -168,7 +168,8 @@ class CheckResult:
 class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
-    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
+    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about, ``subject`` what a
+    gate that is about no task is about (a budget).
     ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
     that it moved), ``blockers`` say why an approval cannot be carried out now.
     """
@@ -194,6 +195,7 @@ class Gate:
     opened_seq: int = 0
     opened_at: str = ""
     decided_seq: int = 0
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit and what was spent of it, in the dimension's unit (tokens, cost_usd, seconds, iterations)."""
+    """A limit and what was spent of it when its status last changed, in the dimension's unit (tokens, usd, seconds,
+    iterations). See ``budgets`` for scopes. ``round`` counts how often it was used up, ``asked`` is what the call may
+    use for which it did not suffice.
+    """
 
     id: str
     scope: str = "run"
@@ -276,3 +281,5 @@ class Budget:
     limit: float = 0.0
     spent: float = 0.0
     status: str = "ok"
+    round: int = 0
+    asked: float = 0.0

@@ -99,6 +99,8 @@ KINDS: Mapping[str, str] = {
     "agent.retired": "reason",
     "llm.call": "model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
     "cost_usd, stop_reason, ms",
+    "llm.started": "model, tokens, micro_usd, ms, calls (the most it may use)",
+    "llm.cut": "tokens, micro_usd, ms, calls (what it counts for), reason",
     "llm.retry": "kind, wait_s, attempt, message",
     "tool.used": "name, target, ok, ms",
     "policy.denied": "tool, target, rule, message",
@@ -126,11 +128,11 @@ KINDS: Mapping[str, str] = {
     "rollback.done": "to_seq, integration, tasks{id: again|drop}, phases[]",
     "budget.set": "budget, scope, dimension, limit",
     "budget.warning": "budget, spent",
-    "budget.exhausted": "budget, spent",
-    "budget.raised": "budget, limit, command",
+    "budget.exhausted": "budget, spent, asked",
+    "budget.raised": "budget, limit, gate, command",
     "check.passed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
-    "gate.evaluating": "gate, place(plan|merge|landing|escalation), title, round",
+    "gate.evaluating": "gate, place(plan|merge|landing|escalation|budget), title, round, subject",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail}], blockers[]",
     "gate.decided": "gate, verdict(approve|reject), note, evidence, command, by",
