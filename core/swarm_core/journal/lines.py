@@ -24,6 +24,7 @@ GENESIS = "0" * 64
 SUM_HEX = 16
 _SUM_AT = -(len(',"sum":""}') + SUM_HEX)
 _OPTIONAL = ("phase", "task", "agent", "cause")
+_SCALARS = frozenset({int, bool, type(None)})
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -55,10 +56,20 @@ def as_read(data: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises TypeError or ValueError for what JSON cannot hold.
     """
+    if type(data) is dict and all(map(_stays, data, data.values())):
+        return data.copy()
     found = json.loads(_JSON.encode(data).encode("utf-8", "replace"))
     if not isinstance(found, dict):
         raise TypeError("an event's data must be an object")
     return found
+
+
+def _stays(key: object, value: object) -> bool:
+    """Whether an entry is the same after it was written and read; most of an agent's facts are of this kind."""
+    if type(key) is not str or not key.isascii():
+        return False
+    kind = type(value)
+    return value.isascii() if kind is str else kind in _SCALARS  # type: ignore[attr-defined]
 
 
 def _sum(line: bytes) -> bytes:
