@@ -34,7 +34,8 @@ from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
-from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .evidence import Evidence, budget_evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .ledger import Ledger
 from .models import ModelPool
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
@@ -50,6 +51,7 @@ class Hands:
     def __init__(self, runner: Runner, models: ModelPool) -> None:
         self.runner, self.layout, self.clock = runner, runner.layout, runner.clock
         self.models = models
+        self.ledger = Ledger(runner.view, runner.spec, runner.clock, runner.recorder.enqueue, runner.moved, runner.wake)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -200,6 +202,8 @@ class Hands:
                 return await self._merge_evidence(gate, self.view.tasks[gate.task])
             case "landing":
                 return await self._landing_evidence(gate)
+            case "budget":
+                return budget_evidence(gate, self.view)
             case _:
                 return await self._escalation_evidence(gate, self.view.tasks[gate.task])
 

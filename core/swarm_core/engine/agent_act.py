@@ -158,6 +158,7 @@ class AgentAct:
             max_turns=service.max_turns,
             clearance=self._clearance,
             beat=lambda: self.runner.watch.beat(task.id),
+            admissions=self.hands.ledger.admissions(self._clearance, lambda: self.runner.watch.beat(task.id)),
         )
         notes = [*task.notes[-1:], *self._notices()]
         return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))

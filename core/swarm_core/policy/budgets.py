@@ -70,18 +70,10 @@ class Budgeting:
             data = {"budget": name, "scope": scope, "dimension": limit.dimension, "limit": limit.limit}
             yield Record((Draft("budget.set", data),))
             return
-        if budget.status == "exhausted":
-            return
-        spent = self._spent(budget)
-        data = {"budget": name, "spent": in_units(spent, budget.dimension)}
-        if share(budget, spent) >= 1:
-            if any(self._unfinished(scope)):
-                yield Record((Draft("budget.exhausted", data),))
-        elif budget.status == "ok" and share(budget, spent) >= WARNING_SHARE:
+        spent = self.view.spent.get(scope, Amounts()).of(budget.dimension)
+        if budget.status == "ok" and share(budget, spent) >= WARNING_SHARE:
+            data = {"budget": name, "spent": in_units(spent, budget.dimension)}
             yield Record((Draft("budget.warning", data),))
-
-    def _spent(self, budget: Budget) -> int:
-        return self.view.spent.get(budget.scope, Amounts()).of(budget.dimension)
 
     def _exhausted(self, budget: Budget) -> Iterator[Effect]:
         """The gate of a budget that is used up, from its making to what its decision has as effect."""
