@@ -398,6 +398,25 @@ def test_a_call_waits_for_those_that_may_give_something_back() -> None:
     run_simulated(play)
 
 
+def test_a_budget_is_not_called_used_up_while_what_was_given_back_is_being_written() -> None:
+    async def play() -> None:
+        books = Books(limited(("run", "tokens", INPUT + OUTPUT)), beginning(2), Random(1))
+        books.decide()
+        first = await entered(books, call_of(1))
+        second = enter(books, call_of(2))
+        await asyncio.wait({second}, timeout=5)
+        answer(books, call_of(1), first, Usage(100, 10))
+        books.random = Random(3)
+        while not second.done():
+            books.wake()  # somebody else's news, before this call's
+            await asyncio.sleep(0)
+            if books.applying:
+                await asyncio.sleep(0.001)
+        assert [event.kind for event in books.events if event.kind == "budget.exhausted"] == []
+
+    run_simulated(play)
+
+
 @pytest.mark.parametrize(
     ("error", "spent"),
     [
