@@ -133,6 +133,11 @@ def run_simulated(main: Callable[[], Coroutine[Any, Any, None]], seed: int = 0) 
     loop = SimulatedLoop(Random(seed))
     try:
         loop.run_until_complete(main())
+        if rest := asyncio.all_tasks(loop):  # what is still being written
+            loop.run_until_complete(asyncio.wait(rest, timeout=100))
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+            loop.run_until_complete(asyncio.wait({task}))
         assert loop.complaints == []
     finally:
         loop.close()
