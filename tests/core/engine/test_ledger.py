@@ -201,13 +201,13 @@ class Play:
 
     async def _operate(self) -> None:
         while True:
-            await self.books.moved()
             self.books.decide()
             for scope in list(self.books.view.index.exhausted) if self.raises else ():
                 for name in list(self.books.view.index.exhausted.get(scope, ())):
                     limit = raised_limit(self.books.view.budgets[name])
                     self.books.take(Draft("budget.raised", {"budget": name, "limit": limit}))
                     self.books.wake()
+            await self.books.moved()
 
     async def _agent(self, number: int) -> None:
         books, random = self.books, self.random
