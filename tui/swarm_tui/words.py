@@ -122,6 +122,13 @@ def tightest(view: RunView) -> tuple[str, str]:
     return (f"{int(used * 100)}% of {budget.id}", "accent" if used >= WARNING_SHARE else "muted")
 
 
+def cached(usage: Usage) -> str:
+    """``cache 87 %``: how much of the prompts came from the provider's cache; nothing where nothing was cached."""
+    if usage.cache_hit_rate is None or not usage.cache_read_tokens + usage.cache_write_tokens:
+        return ""
+    return f"cache {usage.cache_hit_rate * 100:.0f} %"
+
+
 def elapsed(start: str, end: str) -> str:
     """``1:02:03`` or ``2:03`` between two times of the journal."""
     between_s = seconds_between(start, end)

@@ -38,6 +38,7 @@ COMMANDS = (
     "metrics",
     "cost",
     "budget",
+    "permissions",
     "worktree",
     "backup",
     "restore",

@@ -9,18 +9,17 @@ from typing import Any
 
 from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import PLANNING_TASK
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView
 
 from .common import Parsers, add_run_argument, chosen_run, here
 
 READ_BYTES = 1 << 22
-GROUPS = ("phase", "kind", "service", "model", "task")
+GROUPS = ("phase", "feature", "service", "model", "task")
 
 
 def add(parsers: Parsers) -> None:
-    parser = parsers.add_parser("cost", help="what a run cost: by phase, kind of call, service, model and task")
+    parser = parsers.add_parser("cost", help="what a run cost: by phase, feature, service, model and task")
     add_run_argument(parser)
     parser.add_argument("--json", action="store_true", dest="as_json", help="as one JSON document")
     parser.add_argument("--calls", action="store_true", dest="each_call", help="each call too")
@@ -40,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 def account(client: SwarmClient, run: str, *, each_call: bool = False) -> dict[str, Any]:
     """The account of a run's whole journal. Raises JournalError.
 
-    ``run`` and ``by_phase by_kind by_service by_model by_task`` have counts, ``tokens``, ``cost_usd`` and
+    ``run`` and ``by_phase by_feature by_service by_model by_task`` have counts, ``tokens``, ``cost_usd`` and
     ``cache_hit_rate``; ``unpriced`` are the tokens of models without a known price, which count as 0 US dollars.
     """
     from swarm_core.agents.prices import as_of, is_priced
@@ -57,9 +56,6 @@ def account(client: SwarmClient, run: str, *, each_call: bool = False) -> dict[s
                     calls.append({"seq": event.seq, "agent": event.agent, **keys, **event.data})
     reader.close()
     document = spending.document()
-    tables = [{"run": document["run"]}, *(document[f"by_{group}"] for group in GROUPS)]
-    for row in (row for table in tables for row in table.values()):
-        row["cache_hit_rate"] = _hit_rate(row)
     unpriced = {
         name: row["tokens"]
         for name, row in document["by_model"].items()
@@ -70,17 +66,13 @@ def account(client: SwarmClient, run: str, *, each_call: bool = False) -> dict[s
 
 
 def keys_of(view: RunView, event: Event) -> dict[str, str]:
-    """What a call was spent on. The kinds: ``plan``, ``mediation`` (a change of the plan), ``work``, and ``rework`` (a
-    later round of a task)."""
+    """What a call was spent on; the feature is what the loop said it was for (plan, mend, work, rework, reminder)."""
     task, instance = view.tasks.get(event.task or ""), view.instances.get(event.agent or "")
     service = instance.service if instance else task.assigned_to if task else "unknown"
-    phase, kind = "build", "work"
-    if task is not None and task.is_planning:
-        phase, kind = "plan", "plan" if task.id == PLANNING_TASK else "mediation"
-    elif task is not None and task.iteration > 1:
-        kind = "rework"
+    phase = "plan" if task is not None and task.is_planning else "build"
+    feature = str(event.data.get("feature") or ("plan" if phase == "plan" else "work"))
     model = str(event.data.get("model") or "unknown")
-    return {"phase": phase, "kind": kind, "service": service, "model": model, "task": event.task or "none"}
+    return {"phase": phase, "feature": feature, "service": service, "model": model, "task": event.task or "none"}
 
 
 def lines(d: Mapping[str, Any]) -> Iterator[str]:
@@ -94,18 +86,12 @@ def lines(d: Mapping[str, Any]) -> Iterator[str]:
         yield from (_line(f"  {name}", row) for name, row in rows)
     for call in d.get("calls", ()):
         cost = float(call.get("cost_usd") or 0.0)
-        yield f"  #{call['seq']:<6} {call['task']:<9} {call['agent']:<16} {call['kind']:<10} {cost:>12.6f}"
+        yield f"  #{call['seq']:<6} {call['task']:<9} {call['agent']:<16} {call['feature']:<10} {cost:>12.6f}"
     for model, tokens in d["unpriced"].items():
         yield f"no price is known for {model}: its {tokens} tokens count as 0 USD"
 
 
 def _line(name: str, row: Mapping[str, Any]) -> str:
     counts = f"{row['calls']:>7} {row['input_tokens']:>10} {row['output_tokens']:>9}"
-    cached = f"{row['cache_read_tokens']:>10} {row['cache_write_tokens']:>10} {row['cache_hit_rate']:>5.0%}"
+    cached = f"{row['cache_read_tokens']:>10} {row['cache_write_tokens']:>10} {row['cache_hit_rate'] or 0.0:>5.0%}"
     return f"{clean_line(name, 26):<26} {counts} {cached} {row['cost_usd']:>12.6f}"
-
-
-def _hit_rate(row: Mapping[str, Any]) -> float:
-    """The share of all prompt tokens that came from the cache."""
-    prompt = row["input_tokens"] + row["cache_read_tokens"] + row["cache_write_tokens"]
-    return round(row["cache_read_tokens"] / prompt, 4) if prompt else 0.0

@@ -8,31 +8,26 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from swarm_core.agents.adapters.base import Assignment
+from swarm_core.agents.adapters.native import NativeAdapter
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
+    open_tools,
     opening_message,
     planning_message,
     system_prompt,
 )
-from swarm_core.agents.coordination import (
-    EndingTool,
-    Handoff,
-    Outcome,
-    Plan,
-    PlannedTask,
-    Stalled,
-    handoff_tool,
-    plan_tool,
-)
+from swarm_core.agents.coordination import Handoff, Outcome, Plan, PlannedTask, Stalled
 from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
-from swarm_core.agents.replanning import change_plan_tool, request_tasks_tool
+from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
+from swarm_core.agents.model_facts import turn_tokens
+from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.scope import Scope
-from swarm_core.tools.toolbox import Toolbox, standard_tools
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
@@ -43,6 +38,7 @@ from swarm_core.workspace.hub import Hub
 
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
     from .acts import Hands
@@ -124,16 +120,32 @@ class AgentAct:
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
-        tools = standard_tools(self.scope, self.scratch, self.clock)
+        workers = self.runner.spec.workers
+        own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
+        toolbox, ending = equip(
+            self.scope,
+            self.scratch,
+            self.clock,
+            own,
+            task,
+            tasks=view.tasks.values(),
+            workers=workers,
+            permission=self.hands.permissions.permission(self),
+        )
+        told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
-            ending, opening = self._planning()
+            opening = self._planning(told)
         else:
-            ending = handoff_tool()
-            tools.append(Tool(COMMIT, lambda given: self._commit(hub, given)))
-            tools.append(request_tasks_tool(self._request))
             finished = [view.tasks[key] for key in task.dependencies]
             opening = opening_message(
-                service, task, view.run, self.tree, dependencies=finished, notes=task.notes, constraints=self._notices()
+                service,
+                task,
+                view.run,
+                self.tree,
+                dependencies=finished,
+                notes=task.notes,
+                constraints=self._notices(),
+                tools=told,
             )
         about = view.tasks.get(task.about)
         seat = Seat(
@@ -143,27 +155,34 @@ class AgentAct:
             task.title,
             service.model,
             system_prompt(),
+            max_tokens=turn_tokens(service.model),
+            effort=self.runner.spec.effort,
+            # The architect's next turn often waits for the operator; a worker's comes within seconds.
+            cache_ttl_s=LONG_CACHE_TTL_S if task.is_planning else CACHE_TTL_S,
+            feature=feature_of(task),
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
-            Toolbox(self.scope, tools, service),
+            toolbox,
             ending,
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
             self.clock,
             self._report,
             max_turns=service.max_turns,
-            clearance=self._clearance,
+            clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
-            admissions=self.hands.ledger.admissions(self._clearance, lambda: self.runner.watch.beat(task.id)),
+            admissions=self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
+        assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
+        return await NativeAdapter(loop).run(assignment)
 
-    async def _clearance(self) -> None:
+    async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
@@ -171,23 +190,23 @@ class AgentAct:
         if (held_s := loop.time() - asked_s) > 0.1 and (when := self.limit.when()) is not None:
             self.limit.reschedule(when + held_s)
 
-    def _planning(self) -> tuple[EndingTool, str]:
+    def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""
         view, task = self.runner.view, self.task
         workers = {key: self.runner.spec.services[key] for key in self.runner.spec.workers}
         if task.id == PLANNING_TASK:
-            opening = planning_message(view.run, workers, self.tree, iteration=task.iteration, notes=task.notes)
-            return plan_tool(tuple(workers)), opening
-        states = {name: known.status for name, known in view.tasks.items() if not known.is_planning}
-        opening = consultation_message(
+            return planning_message(
+                view.run, workers, self.tree, iteration=task.iteration, notes=task.notes, tools=tools
+            )
+        return consultation_message(
             view.run,
             task,
             workers,
             self.tree,
             tasks=[known for known in view.tasks.values() if not known.is_planning],
             about=view.tasks.get(task.about),
+            tools=tools,
         )
-        return change_plan_tool(tuple(workers), states), opening
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""
@@ -282,8 +301,8 @@ class AgentAct:
                 await self._submit_plan(outcome)
             case Handoff():
                 await self._submit_work(hub, outcome)
-            case Stalled(reason):
-                await self._fail(reason, "gave_up")
+            case Stalled(reason, kind):
+                await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
         first = len(self.runner.view.tasks)

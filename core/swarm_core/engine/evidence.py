@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarm_core.checks.run import CheckRun
-from swarm_core.vocabulary.budgets import RUN_SCOPE, in_units, raised_limit, said, scopes_of, told
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.entities import Gate, Run, Stat, Task
-from swarm_core.vocabulary.view import RunView
+from swarm_core.vocabulary.entities import Ask, Gate, Run, Stat, Task
 
 SEPARATOR = "─" * 72
+MAX_SEEN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def plan_evidence(gate: Gate, run: Run, plan: Mapping[str, Any]) -> Evidence:
     parts += [f"{len(reassign)} given to somebody else"] if reassign else []
     parts += [f"{len(cancel)} dropped"] if cancel else []
     return Evidence(
-        document=_encode(lines),
+        document=encode(lines),
         summary=", ".join(parts) or "no change",
         on_yes="The tasks are created; those that depend on nothing start at once, each in its own worktree."
         if tasks
@@ -121,7 +120,7 @@ def merge_evidence(
     if commits:
         lines += ["", "Commits", *(f"  {clean(commit)}" for commit in commits)]
     return Evidence(
-        document=_encode([*lines, "", SEPARATOR, ""]) + diff,
+        document=encode([*lines, "", SEPARATOR, ""]) + diff,
         summary=f"{_size(stat)} · {_verdicts(checks)} · {merges}",
         on_yes=f"{task.id} is merged on the run's integration branch. Your own branch stays as it is.",
         on_no=f"{task.id} goes back to {task.instance} with your comment; its worktree and conversation are kept.",
@@ -159,7 +158,7 @@ def landing_evidence(
     if blockers:
         lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
     return Evidence(
-        document=_encode([*lines, "", SEPARATOR, ""]) + diff,
+        document=encode([*lines, "", SEPARATOR, ""]) + diff,
         summary=f"{_size(stat)} · {_verdicts(checks)} · {how}",
         on_yes=f"{branch} moves to the merged work and your checkout follows; uncommitted changes elsewhere stay.",
         on_no=f"{branch} stays as it is. The work is kept under refs/swarm/unlanded/{run.id}.",
@@ -181,7 +180,7 @@ def escalation_evidence(gate: Gate, task: Task, log_tail: Sequence[str], conflic
     ]
     if log_tail:
         lines += ["", "The last lines of its log", *(f"  {line}" for line in log_tail)]
-    document = _encode([*lines, "", SEPARATOR, ""]) + conflict_diff
+    document = encode([*lines, "", SEPARATOR, ""]) + conflict_diff
     if is_conflict:
         on_yes = f"{task.instance} gets the conflict in its worktree, resolves it, and the result comes to a new gate."
     else:
@@ -194,44 +193,56 @@ def escalation_evidence(gate: Gate, task: Task, log_tail: Sequence[str], conflic
     )
 
 
-def budget_evidence(gate: Gate, view: RunView) -> Evidence:
-    """A budget that is used up: what of it was spent on what, what the next call asked for, and what waits for it."""
-    budget = view.budgets[gate.subject]
-    dimension = budget.dimension
-    spent = {scope: amounts.of(dimension) for scope, amounts in view.spent.items()}
-
-    def amount(value: int) -> str:
-        return said(in_units(value, dimension), dimension)
-
-    total = spent.get(budget.scope, 0)
-    lines = [f"{gate.id} · the budget {budget.id} is used up", "", f"Spent {told(budget, total)}"]
-    if budget.asked:
-        lines.append(f"The next call may use up to {said(budget.asked, dimension)}, which is more than is left.")
-    tasks = [task for task in view.tasks.values() if budget.scope in scopes_of(task) and spent.get(f"task.{task.id}")]
-    for heading, group in (("phase", "phase."), ("service", "service.")):
-        rows = [(scope, value) for scope, value in spent.items() if scope.startswith(group) and value]
-        if budget.scope == RUN_SCOPE and rows:
-            rows.sort(key=lambda row: -row[1])
-            lines += ["", f"By {heading}"]
-            lines += [f"  {scope.removeprefix(group):<16} {amount(value):>16}" for scope, value in rows]
-    if tasks:
-        lines += ["", "By task"]
-    for task in sorted(tasks, key=lambda task: -spent[f"task.{task.id}"]):
-        lines.append(f"  {task.id:<16} {amount(spent[f'task.{task.id}']):>16}  {task.status:<10} {task.title}")
-    waiting = [t for t in view.tasks.values() if t.status in ("ready", "running") and budget.scope in scopes_of(t)]
-    if waiting:
-        lines += ["", "Waiting for it", *(f"  {task.id} {task.title}" for task in waiting)]
-    raised = said(raised_limit(budget), dimension)
-    lines += ["", f"Another limit than {raised}: swarm-tui budget raise {budget.id} --to AMOUNT"]
+def permission_evidence(gate: Gate, ask: Ask, seen: Sequence[tuple[str, int]]) -> Evidence:
+    """A call that needs leave. ``seen``: calls of this run that the proposed rules would let pass, and how often."""
+    lines = [
+        f"{gate.id} · {ask.instance} asks for leave to use {ask.tool}",
+        f"{ask.task} · service {ask.service} · in {ask.directory}",
+        f"asked because of {ask.rule}{f': {ask.why}' if ask.why else ''}",
+        "",
+        f"{ask.tool}",
+        *_indent(ask.subject or "(no arguments)"),
+    ]
+    if ask.details:
+        lines += ["", "Its other arguments", *_indent(ask.details)]
+    lines += ["", "The rule that would have let it pass"]
+    if ask.proposed:
+        lines += [f"  {rule}" for rule in ask.proposed]
+        lines += ["  session grants it to this service for this run, always for good. A deny rule still denies."]
+        lines += ["", "Calls of this run that it would have let pass"]
+        lines += [f"  {count:>4} × {call}" for call, count in seen[:MAX_SEEN]] or ["  none yet"]
+        lines += [f"  and {len(seen) - MAX_SEEN} more"] if len(seen) > MAX_SEEN else []
+    else:
+        lines += ["  none: this call can be allowed once, and no more"]
     return Evidence(
-        document=_encode(lines),
-        summary=f"{told(budget, total)} spent",
-        on_yes=f"The limit is raised to {raised}, or to the amount your note begins with, and everybody goes on.",
-        on_no="What is unfinished and needs this budget is dropped; what is finished goes on to be merged and landed.",
+        document=encode(lines),
+        summary=f"{ask.tool}: {' '.join(ask.subject.split())[:120]}",
+        on_yes="The call is made, in the service's directories and confinement as ever.",
+        on_no=f"{ask.instance} gets a refusal with your comment and goes on without it.",
     )
 
 
-def _encode(lines: Sequence[str]) -> bytes:
+def trust_evidence(gate: Gate, ask: Ask) -> Evidence:
+    """Something the repository brings and wants to run."""
+    lines = [
+        f"{gate.id} · the repository brings {ask.tool}, and it would run",
+        f"wanted by {ask.instance} · service {ask.service}",
+        f"SHA-256 {ask.sha256}",
+        "",
+        "What it is",
+        *_indent(ask.subject or "(empty)"),
+        "",
+        "Your yes is for exactly this content: when it changes you are asked again.",
+    ]
+    return Evidence(
+        document=encode(lines),
+        summary=f"{ask.tool}, sha256 {ask.sha256[:12]}",
+        on_yes="It runs when an agent of this run needs it; always remembers that for later runs.",
+        on_no="It does not run. Agents go on without it.",
+    )
+
+
+def encode(lines: Sequence[str]) -> bytes:
     """Each of ``lines`` as one line: the name of a file may have line breaks and must not begin a section with them."""
     return "\n".join(clean(line.replace("\n", "\u240a")) for line in lines).encode()
 

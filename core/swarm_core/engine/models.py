@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from swarm_core.agents.cast import cast
 from swarm_core.agents.model import Model
 from swarm_core.agents.script import Script, load_scripts
 from swarm_core.agents.scripted_model import ScriptedModel
+from swarm_core.agents.shared_prefix import SharedPrefix
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
@@ -50,14 +51,20 @@ class ModelPool:
 
     def label(self, service: ServiceSpec, options: Mapping[str, Any]) -> str:
         """What a pane shows as the model."""
-        return "scripted" if self.is_scripted(service, options) else service.model
+        if service.is_human:
+            return service.adapter
+        if self.is_scripted(service, options):
+            return "scripted"
+        if service.is_foreign:
+            return f"{service.adapter}: {service.profile or PurePath(service.command[0]).name}"
+        return service.model
 
     def get(self, service: ServiceSpec, options: Mapping[str, Any]) -> Model:
         if not self.is_scripted(service, options):
             if self._anthropic is None:
                 from swarm_core.agents.anthropic_model import AnthropicModel
 
-                self._anthropic = AnthropicModel(clock=self.clock)
+                self._anthropic = SharedPrefix(AnthropicModel(clock=self.clock), self.clock)
             return self._anthropic
         if self._scripted is None:
             self._scripted = ScriptedModel(self._scripts(options), self.clock, float(options.get("speed", 1.0)))

@@ -71,8 +71,10 @@ class Budgeting:
             yield Record((Draft("budget.set", data),))
             return
         spent = self.view.spent.get(scope, Amounts()).of(budget.dimension)
-        if budget.status == "ok" and share(budget, spent) >= WARNING_SHARE:
-            data = {"budget": name, "spent": in_units(spent, budget.dimension)}
+        used, data = share(budget, spent), {"budget": name, "spent": in_units(spent, budget.dimension)}
+        if used > 1 and budget.status != "exhausted" and any(self._unfinished(scope)):
+            yield Record((Draft("budget.exhausted", data),))  # by agents of other makes, who reserve nothing
+        elif budget.status == "ok" and used >= WARNING_SHARE:
             yield Record((Draft("budget.warning", data),))
 
     def _exhausted(self, budget: Budget) -> Iterator[Effect]:

@@ -16,7 +16,8 @@ PHASES = ("plan", "build", "land")
 class Usage:
     """Tokens and money of model calls; ``cost_usd`` in US dollars.
 
-    ``cache_write_1h_tokens`` are those of ``cache_write_tokens`` that are kept for an hour.
+    ``cache_write_tokens`` are all that were written to the provider's cache, ``cache_write_1h_tokens`` those of them
+    that it keeps for an hour instead of five minutes.
     """
 
     input_tokens: int = 0
@@ -42,6 +43,12 @@ class Usage:
     def tokens(self) -> int:
         """All tokens that passed the model, cached ones included."""
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
+    def cache_hit_rate(self) -> float | None:
+        """The part of all prompts that was read from the provider's cache, 0 to 1; None before the first prompt."""
+        prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return self.cache_read_tokens / prompt if prompt else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +175,8 @@ class CheckResult:
 class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
-    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about, ``subject`` what a
-    gate that is about no task is about (a budget).
+    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about. ``ask`` is the
+    question a permission or trust gate is about, ``subject`` the budget a budget gate is about.
     ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
     that it moved), ``blockers`` say why an approval cannot be carried out now.
     """
@@ -196,6 +203,41 @@ class Gate:
     opened_at: str = ""
     decided_seq: int = 0
     subject: str = ""
+    ask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call, or something a repository brings, that needs the operator's leave.
+
+    ``subject`` is what it is about (a command, a path, the content to be trusted), ``details`` the other arguments,
+    ``rule`` what asked, ``proposed`` the rules that would have let it pass, ``sha256`` the content a trust is bound to.
+    ``answer`` is approve, reject or withdrawn; ``scope`` of a yes: once, session or always. Once answered, the long
+    texts are cut: the gate's document has them.
+    """
+
+    id: str
+    tool: str
+    subject: str = ""
+    details: str = ""
+    rule: str = ""
+    why: str = ""
+    proposed: tuple[str, ...] = ()
+    service: str = ""
+    directory: str = ""
+    sha256: str = ""
+    task: str = ""
+    instance: str = ""
+    attempt: int = 0
+    gate: str = ""
+    answer: str = ""
+    scope: str = ""
+    note: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its gate is: ``trust`` for content, ``permission`` for a call."""
+        return "trust" if self.sha256 else "permission"
 
 
 @dataclass(frozen=True, slots=True)

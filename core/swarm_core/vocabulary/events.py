@@ -98,7 +98,7 @@ KINDS: Mapping[str, str] = {
     "agent.restarted": "",
     "agent.retired": "reason",
     "llm.call": "model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
-    "cost_usd, stop_reason, ms",
+    "cost_usd, stop_reason, ms, feature(plan|mend|work|rework|reminder)",
     "llm.started": "model, tokens, micro_usd, ms, calls (the most it may use)",
     "llm.cut": "tokens, micro_usd, ms, calls (what it counts for), reason",
     "llm.retry": "kind, wait_s, attempt, message",
@@ -132,10 +132,12 @@ KINDS: Mapping[str, str] = {
     "budget.raised": "budget, limit, gate, command",
     "check.passed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
-    "gate.evaluating": "gate, place(plan|merge|landing|escalation|budget), title, round, subject",
+    "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
+    "permission.withdrawn": "ask, reason",
+    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget), title, round, ask, subject",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail}], blockers[]",
-    "gate.decided": "gate, verdict(approve|reject), note, evidence, command, by",
+    "gate.decided": "gate, verdict(approve|reject), scope(once|session|always), note, evidence, command, by",
     "gate.invalidated": "gate, reason",
     "gate.aborted": "gate, reason",
     "decision.refused": "command, gate, reason",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .budgets import Amounts, OpenCall, scopes_of
-from .entities import Artifact, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
+from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .index import Index
@@ -37,6 +37,8 @@ class State:
         self.held_services: dict[str, str] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
+        self.asks: dict[str, Ask] = {}
+        self.open_asks: dict[str, None] = {}
         self.usage = Usage()
         self.spent: dict[str, Amounts] = {}
         self.open_calls: dict[str, OpenCall] = {}
@@ -111,6 +113,7 @@ class Sink:
     def pid(self, pid: int) -> None: ...
     def started(self) -> None: ...
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
+    def ask(self, ask: Ask) -> None: ...
 
 
 class Writer(Sink):
@@ -199,6 +202,13 @@ class Writer(Sink):
 
     def plan(self, task: str, plan: Mapping[str, Any]) -> None:
         self.view.plans[task] = plan
+
+    def ask(self, ask: Ask) -> None:
+        self.view.asks[ask.id] = ask
+        if ask.answer:
+            self.view.open_asks.pop(ask.id, None)
+        else:
+            self.view.open_asks[ask.id] = None
 
 
 Change = Callable[[State, AnyEvent, Sink], None]

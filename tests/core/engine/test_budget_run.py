@@ -132,7 +132,7 @@ def test_a_run_stops_at_its_budget_and_goes_on_when_it_is_raised_whoever_is_kill
             place.swarm("approve", place.gate("merge").id)
         account = json.loads(place.swarm("cost", "--json", "--calls"))
         assert (place.requests, account["run"]["calls"], len(account["calls"])) == (9, 9, 9)
-        for group in ("phase", "kind", "service", "model", "task"):
+        for group in ("phase", "feature", "service", "model", "task"):
             rows = account[f"by_{group}"].values()
             for name in ("calls", "tokens"):
                 assert sum(row[name] for row in rows) == account["run"][name]

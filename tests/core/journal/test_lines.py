@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_core.journal.lines import as_read
+from swarm_core.journal.lines import GENESIS, as_read, digest, encode, encode_body, parse
+from swarm_core.vocabulary.events import Event
 
 
 @given(
@@ -36,3 +37,37 @@ def test_what_json_cannot_hold_is_refused() -> None:
         as_read({"a": object()})
     with pytest.raises(TypeError):
         as_read({"a": {1, 2}})
+
+
+ORDER = "v seq ts run kind actor phase task agent cause data epoch batch prev sum"
+NAMES = st.text(max_size=5) | st.just('"\\\n\x00é')
+
+
+@given(
+    st.builds(
+        Event,
+        seq=st.integers(1, 1 << 40),
+        ts=NAMES,
+        run=NAMES,
+        kind=NAMES,
+        data=st.dictionaries(NAMES, NAMES | st.integers(), max_size=2),
+        actor=NAMES,
+        task=st.none() | NAMES,
+        agent=st.none() | NAMES,
+        phase=st.none() | NAMES,
+        cause=st.none() | st.integers(1, 99),
+    ),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_a_line_is_the_event_as_json_its_place_and_a_sum(event: Event, epoch: int, batch: int) -> None:
+    line, following = encode(event, GENESIS, epoch, batch)
+    found = parse(line[:-1])
+
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert following == digest(line[:-1])
+    said = json.loads(line)
+    assert {name: said[name] for name in encode_body(event)} == encode_body(event)
+    assert list(said) == sorted(said, key=ORDER.split().index)
+    assert (found.event, found.prev, found.epoch, found.batch) == (event, GENESIS, epoch, batch or event.seq)

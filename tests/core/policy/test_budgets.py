@@ -41,6 +41,13 @@ def test_at_four_fifths_the_operator_is_told_once_and_again_after_a_raise() -> N
     assert [event.kind for event in story.events].count("budget.warning") == 2
 
 
+def test_what_was_spent_without_being_reserved_uses_a_budget_up_too() -> None:
+    story = at_work(("run", "usd", 1.0)).happens("llm.call", "task_001", "a-1", cost_usd=1.2)
+    assert story.view.budgets["run.usd"].status == "exhausted"
+    story.happens("budget.raised", budget="run.usd", limit=2.0)
+    assert story.view.budgets["run.usd"].status == "ok"
+
+
 def test_a_used_up_budget_holds_whoever_needs_it_and_nobody_else() -> None:
     story = at_work(("service.a", "usd", 1.0)).happens("budget.exhausted", budget="service.a.usd", spent=1.0, asked=0.2)
     tasks = story.view.tasks
