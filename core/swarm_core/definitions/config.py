@@ -28,6 +28,7 @@ from swarm_core.vocabulary.spec import (
     SwarmSpec,
 )
 
+from .budgets import read_budgets
 from .marked import Marked, read
 from .settings import service_permissions, top_permissions
 
@@ -67,7 +68,18 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
     "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
+_TOP = (
+    "version",
+    "services",
+    "model",
+    "adapter",
+    "script",
+    "max_parallel",
+    "effort",
+    "checks",
+    "permissions",
+    "budgets",
+)
 
 
 def load(path: Path) -> SwarmSpec:
@@ -104,6 +116,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "budgets" in top:
+        extras["budgets"] = read_budgets(top["budgets"], services)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:

@@ -175,6 +175,7 @@ class AgentAct:
             max_turns=service.max_turns,
             clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
+            admissions=self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)),
         )
         notes = [*task.notes[-1:], *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)

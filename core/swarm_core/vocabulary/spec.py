@@ -124,6 +124,15 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """A limit in the dimension's unit. ``scope`` is one of ``budgets``, or ``task``: each task has one of its own."""
+
+    scope: str
+    dimension: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -138,6 +147,7 @@ class SwarmSpec:
     effort: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
 
     @property

@@ -125,6 +125,9 @@ class ControlScreen(Yours):
             (f"{state} ", style),
             (f"· {words.elapsed(run.created_at, end)} · {words.spent(view.usage)} ", "muted"),
         ]
+        budget, look = words.tightest(view)
+        if budget:
+            row.append((f"· {clean_line(budget)} ", look))
         if waiting:
             row.append((f"⚑ {words.some(waiting, 'gate')} ", "accent"))
         if elsewhere := self.room.runs.waiting(self.store.run):
