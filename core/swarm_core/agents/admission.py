@@ -7,7 +7,7 @@ the call is made, and what it used once it ended, however it ended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swarm_core.vocabulary.errors import ModelError
 
@@ -43,6 +43,15 @@ class Admission(Protocol):
 
     async def enter(self, call: Call) -> Permit:
         """Wait until the call may be made. Raises ModelError if it never may; may be cancelled while waiting."""
+        ...
+
+
+@runtime_checkable
+class Pacing(Admission, Protocol):
+    """An Admission that waits, for everybody who asks it, until a server may be asked again."""
+
+    def held_s(self, error: ModelError) -> float | None:
+        """Seconds for which ``enter`` holds everybody back because of such an error; None if it does not."""
         ...
 
 
