@@ -181,7 +181,7 @@ class AgentLoop:
             except ModelError as error:
                 self._log.flush()
                 if (held_s := self._held_s(error)) is not None and patience.bears(error):
-                    await self._tell_failure(error, held_s, f"{patience.attempt}")
+                    await self._tell_failure(error, held_s, patience.attempt)
                     continue  # where it waits, everybody does
                 wait_s = patience.wait_s(error)
                 if wait_s is None:
@@ -268,20 +268,22 @@ class AgentLoop:
         waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
         return max((wait_s for wait_s in waits if wait_s is not None), default=None)
 
-    async def _tell_failure(self, error: ModelError, wait_s: float, count: str) -> None:
-        self._log.write("note", f"{error.message} — attempt {count} failed ({error.kind}), again in {wait_s:.1f} s")
+    async def _tell_failure(self, error: ModelError, wait_s: float, attempt: int, of: str = "") -> None:
+        self._log.write(
+            "note", f"{error.message} — attempt {attempt}{of} failed ({error.kind}), again in {wait_s:.1f} s"
+        )
         await self._tell(
             "llm.retry",
             kind=str(error.kind),
             wait_s=round(wait_s, 3),
-            attempt=int(count.partition("/")[0]),
+            attempt=attempt,
             message=clean_line(error.message, 300),
         )
 
     async def _wait(self, error: ModelError, wait_s: float, attempt: int) -> None:
         """Report the failure, then wait; a limit that takes a while shows as the agent waiting."""
         is_limit = error.kind is ModelFailure.LIMIT
-        await self._tell_failure(error, wait_s, f"{attempt}" if is_limit else f"{attempt}/{MAX_RETRIES}")
+        await self._tell_failure(error, wait_s, attempt, "" if is_limit else f"/{MAX_RETRIES}")
         if not (is_limit and wait_s > SHOWN_WAIT_S):
             await self._sleep(wait_s)
             return
