@@ -1,7 +1,7 @@
 """The gate before every call with one key to one class of models: whose turn it is, and whether it is time.
 
-A call reserves what it will probably use before it is made. Who waits longer than others comes first at last; who is
-first and does not fit yet is not overtaken. A 429 limits everybody at the gate until the time the server named, and
+A call reserves what it will probably use before it is made. Among equals who was let in less often comes first; who
+waits longer than others comes first at last, and who is first and does not fit yet is not overtaken. A 429 limits everybody at the gate until the time the server named, and
 nobody sleeps on that inside a call.
 """
 
@@ -21,6 +21,7 @@ from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from .breaker import Breaker, Pass
 from .buckets import Buckets, Need
 from .expectation import Expectation, counted_input
+from .fairness import Fairness
 from .quota import Quota
 from .window import Window
 
@@ -103,6 +104,7 @@ class RateGate:
         self._tell, self._moved = tell, moved
         self.buckets = Buckets()
         self.expectation = Expectation()
+        self._fairness = Fairness()
         self.under_way = 0
         self._queue: list[_Waiter] = []
         self._arrivals = 0
@@ -118,6 +120,7 @@ class RateGate:
     async def enter(self, call: Call, rank: float = 0.0) -> Ticket:
         """Wait for leave. A higher ``rank`` comes first; 120 s of waiting are worth one rank."""
         self._arrivals += 1
+        rank += self._fairness.rank(call.agent)
         order = (self._clock.monotonic_s() / AGEING_S - rank, self._arrivals)
         waiter = _Waiter(order, call, asyncio.get_running_loop().create_future())
         heapq.heappush(self._queue, waiter)
@@ -159,6 +162,7 @@ class RateGate:
         now_s = self._clock.monotonic_s()
         tick = self.buckets.take(need)
         self.under_way += 1
+        self._fairness.let_in(call.agent)
         passes = (self._breaker.let_through(now_s), self._line.let_through(now_s))
         return Ticket(self, call, need, tick, passes, now_s)
 
