@@ -1,8 +1,8 @@
 """The gate before every call with one key to one class of models: whose turn it is, and whether it is time.
 
 A call reserves what it will probably use before it is made. Among equals who was let in less often comes first; who
-waits longer than others comes first at last, and who is first and does not fit yet is not overtaken. A 429 limits everybody at the gate until the time the server named, and
-nobody sleeps on that inside a call.
+waits longer than others comes first at last, and who is first and does not fit yet is not overtaken. A 429 limits
+everybody at the gate until the time the server named, and nobody sleeps on that inside a call.
 """
 
 from __future__ import annotations
