@@ -119,3 +119,14 @@ def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, text: str, pl
 def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="swarm-tui init"):
         load(tmp_path / "multi-agent.yaml")
+
+
+def test_models_to_fall_back_on_are_the_swarms_unless_a_service_names_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text(
+        "fallback_models: [m-2, m-3]\n"
+        "services:\n  api: {directories: [api]}\n  web: {directories: [web], fallback_models: []}\n"
+    )
+    services = load(path).services
+    assert services["api"].fallback_models == services["architect"].fallback_models == ("m-2", "m-3")
+    assert services["web"].fallback_models == ()
