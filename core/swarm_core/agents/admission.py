@@ -58,6 +58,15 @@ class Admission(Protocol):
         ...
 
 
+@runtime_checkable
+class Pacing(Admission, Protocol):
+    """An Admission that waits, for everybody who asks it, until a server may be asked again."""
+
+    def held_s(self, error: ModelError) -> float | None:
+        """Seconds for which ``enter`` holds everybody back because of such an error; None if it does not."""
+        ...
+
+
 def most_input_tokens(request: ModelRequest, transcript: Transcript) -> int:
     """An upper bound: what the last call is known to have had, and a token for each byte that is new since then."""
     if transcript.turns and transcript.prompt_tokens:

@@ -163,6 +163,20 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Why no model is asked at a gate (a provider and class of models) until a time.
+
+    ``kind`` is ``limit`` (a rate limit: it passes at ``until``) or ``breaker`` (a server in trouble: at ``until`` one
+    call finds out whether it still is).
+    """
+
+    gate: str
+    kind: str
+    until: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One measured fact that a gate shows."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .budgets import Amounts, OpenCall, scopes_of
-from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
+from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Limit, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .index import Index
@@ -34,6 +34,7 @@ class State:
         self.findings: dict[str, Finding] = {}
         self.incidents: dict[str, Incident] = {}
         self.budgets: dict[str, Budget] = {}
+        self.limits: dict[str, Limit] = {}
         self.held_services: dict[str, str] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
@@ -103,6 +104,7 @@ class Sink:
     def finding(self, finding: Finding) -> None: ...
     def incident(self, incident: Incident) -> None: ...
     def budget(self, budget: Budget) -> None: ...
+    def limit(self, gate: str, limit: Limit | None) -> None: ...
     def hold(self, service: str, reason: str) -> None: ...
     def request(self, key: str, request: Mapping[str, Any] | None) -> None: ...
     def usage(self, usage: Usage) -> None: ...
@@ -159,6 +161,12 @@ class Writer(Sink):
     def budget(self, budget: Budget) -> None:
         self.view.index.budget(budget)
         self.view.budgets[budget.id] = budget
+
+    def limit(self, gate: str, limit: Limit | None) -> None:
+        if limit is None:
+            self.view.limits.pop(gate, None)
+        else:
+            self.view.limits[gate] = limit
 
     def hold(self, service: str, reason: str) -> None:
         if reason:

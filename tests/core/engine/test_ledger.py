@@ -40,7 +40,9 @@ class Books:
     def __init__(self, spec: SwarmSpec, events: list[Event], random: Random) -> None:
         self.spec, self.events, self.random = spec, events, random
         self.view = RunView.of(events)
-        self.clock = SimulatedClock(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        self.clock = SimulatedClock(loop)
         self.changed = asyncio.Event()
         self.tail: asyncio.Future[None] | None = None
         self.applying: set[asyncio.Future[None]] = set()
@@ -332,7 +334,7 @@ async def always() -> None:
 
 def enter(books: Books, call: Call) -> asyncio.Task[Permit]:
     (admission,) = books.ledger.admissions(always, lambda: None)
-    return asyncio.create_task(admission.enter(call))  # type: ignore[arg-type]
+    return asyncio.create_task(admission.enter(call))
 
 
 async def entered(books: Books, call: Call) -> Permit:

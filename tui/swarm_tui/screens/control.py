@@ -72,7 +72,7 @@ class ControlScreen(Yours):
         self.show_state()
 
     def _show_banner(self) -> None:
-        rows = reasons.banner(self.store.view)
+        rows = reasons.banner(self.store.view, self.room.clock.now())
         banner = self.query_one("#banner", Heading)
         banner.display = bool(rows)
         banner.show(*rows)
@@ -102,6 +102,8 @@ class ControlScreen(Yours):
         """Twice a second: what changes by time alone."""
         self.query_one(TaskBoard).tick(self.room.clock.now())
         self.tick()
+        if self.store.view.limits:
+            self._show_banner()
         self.show_state()
 
     def show_state(self) -> None:
