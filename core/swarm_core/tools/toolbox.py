@@ -6,6 +6,7 @@ where it opens or runs something, so that what was judged is what is touched.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,12 +21,13 @@ from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tool
 from .files import file_tools
-from .schema import violations
+from .schema import size_chars, violations
 from .scope import Scope
 from .search import search_tools
 
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
+MAX_INPUT_CHARS = 10 * 1024 * 1024
 _TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,15 @@ class Toolbox:
 
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side."""
-        return name in READ_ONLY and name in self._offered
+        tool = self._offered.get(name)
+        return tool is not None and (name in READ_ONLY or tool.is_read_only)
+
+    async def close(self) -> None:
+        """End whatever the tools left running; one that fails does not keep the others from it."""
+        for tool in self._tools.values():
+            if tool.close is not None:
+                with contextlib.suppress(Exception):
+                    await tool.close()
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Check and run one call. Refusals and failures come back as error results with what to do next."""
@@ -60,6 +70,10 @@ class Toolbox:
             tool = self._offered.get(name)
             if tool is None:
                 return self._unavailable(name, target)
+            if size_chars(arguments, MAX_INPUT_CHARS) > MAX_INPUT_CHARS:
+                text = f"{name} was not called: its input is larger than {MAX_INPUT_CHARS // 2**20} MiB"
+                text += "\n  next: work in smaller parts, or produce large files with a command"
+                return ToolResult(text, is_error=True, target=target)
             if wrong := violations(tool.definition.input_schema, arguments):
                 return ToolResult(f"{name} was not called: {'; '.join(wrong[:5])}", is_error=True, target=target)
             result = await tool.run(arguments)
