@@ -1,4 +1,7 @@
-"""The part of JSON Schema that tool inputs need: type, required, properties, items, enum, minimum, maximum and maxLength."""
+"""The part of JSON Schema that tool inputs need.
+
+That is type, required, properties, items, enum, minimum, maximum and maxLength.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
 from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 
 from .base import Tool, ToolDefinition, ToolResult
-from .bash import bash_tool
+from .bash import bash_tools
 from .files import file_tools
 from .schema import size_chars, violations
 from .scope import Scope
@@ -27,15 +27,16 @@ from .search import search_tools
 
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
+_COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash"}
 MAX_INPUT_CHARS = 10 * 1024 * 1024
 _TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
 _log = logging.getLogger(__name__)
 
 
 def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
-    """Read, Write, Edit, Glob, Grep and Bash, in this order. ``scratch`` becomes HOME and holds long outputs."""
+    """Files, searches and commands, in this order. ``scratch`` becomes HOME and holds long outputs."""
     scope = replace(scope, scratch=scratch)
-    return [*file_tools(scope), *search_tools(scope, clock), bash_tool(scope, scratch, clock)]
+    return [*file_tools(scope), *search_tools(scope, clock), *bash_tools(scope, scratch, clock)]
 
 
 class Toolbox:
@@ -89,6 +90,7 @@ class Toolbox:
 
     def _withheld(self, name: str) -> str | None:
         """The rule that keeps a tool from this service."""
+        name = _COMES_WITH.get(name, name)
         if name in self._service.tools_restricted:
             return "tools_restricted"
         allowed = self._service.tools_allowed

@@ -16,7 +16,7 @@ from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from swarm_core.vocabulary.spec import ServiceSpec
 
-STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash"]
+STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash", "BashOutput", "TaskStop"]
 
 
 @pytest.fixture
