@@ -29,7 +29,9 @@ from swarm_core.vocabulary.spec import (
 from .marked import Marked, read
 
 KNOWN_TOOLS = frozenset(
-    {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "Glob", "Grep", "WebFetch", "commit", "handoff", "plan_tasks"}
+    {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "BashOutput", "TaskStop", "Glob", "Grep", "WebFetch", "Skill"}
+    | {"commit", "handoff", "plan_tasks", "request_tasks", "artifact_write", "update_status", "finding", "question"}
+    | {"ask_architect", "checkpoint"}
 )
 DEFAULT_ARCHITECT = ServiceSpec(
     key=ARCHITECT,

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swarm_core.agents.context import (
@@ -27,8 +28,10 @@ from swarm_core.agents.coordination import (
 )
 from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import change_plan_tool, request_tasks_tool
 from swarm_core.agents.transcript import Transcript
+from swarm_core.definitions.registry import ArtifactType
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.scope import Scope
@@ -41,6 +44,7 @@ from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
+from .agent_desk import AgentDesk, known_artifacts, owned_by
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 
@@ -124,6 +128,8 @@ class AgentAct:
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
+        artifacts = await asyncio.to_thread(known_artifacts, self.tree)
+        self.scope = replace(self.scope, owned=owned_by(service.key, artifacts))
         tools = standard_tools(self.scope, self.scratch, self.clock)
         if task.is_planning:
             ending, opening = self._planning()
@@ -131,6 +137,7 @@ class AgentAct:
             ending = handoff_tool()
             tools.append(Tool(COMMIT, lambda given: self._commit(hub, given)))
             tools.append(request_tasks_tool(self._request))
+            tools.extend(own_tools(self._desk(artifacts)))
             finished = [view.tasks[key] for key in task.dependencies]
             opening = opening_message(
                 service, task, view.run, self.tree, dependencies=finished, notes=task.notes, constraints=self._notices()
@@ -146,10 +153,11 @@ class AgentAct:
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
+        toolbox = Toolbox(self.scope, tools, service)
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
-            Toolbox(self.scope, tools, service),
+            toolbox,
             ending,
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
@@ -160,7 +168,10 @@ class AgentAct:
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        try:
+            return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        finally:
+            await toolbox.close()
 
     async def _clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
@@ -187,6 +198,9 @@ class AgentAct:
             about=view.tasks.get(task.about),
         )
         return change_plan_tool(tuple(workers), states), opening
+
+    def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
+        return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self._report, self._request)
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""

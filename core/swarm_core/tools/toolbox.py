@@ -25,11 +25,15 @@ from .schema import size_chars, violations
 from .scope import Scope
 from .search import search_tools
 
-COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
+OWN = frozenset({"artifact_write", "update_status", "finding", "question", "ask_architect", "checkpoint"})
+COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "request_tasks"}) | OWN
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
 _COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash"}
 MAX_INPUT_CHARS = 10 * 1024 * 1024
-_TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
+_TARGETS = (
+    *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
+    *("type", "task_id", "skill"),
+)
 _log = logging.getLogger(__name__)
 
 

@@ -36,6 +36,7 @@ class State:
         self.held_services: dict[str, str] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
+        self.questions: dict[str, Mapping[str, Any]] = {}
         self.usage = Usage()
         self.denials = 0
         self.engine_pid = 0
@@ -92,6 +93,7 @@ class Sink:
     def pid(self, pid: int) -> None: ...
     def started(self) -> None: ...
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
+    def question(self, key: str, question: Mapping[str, Any]) -> None: ...
 
 
 class Writer(Sink):
@@ -169,6 +171,9 @@ class Writer(Sink):
 
     def plan(self, task: str, plan: Mapping[str, Any]) -> None:
         self.view.plans[task] = plan
+
+    def question(self, key: str, question: Mapping[str, Any]) -> None:
+        self.view.questions[key] = question
 
 
 Change = Callable[[State, AnyEvent, Sink], None]
