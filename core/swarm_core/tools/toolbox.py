@@ -24,11 +24,12 @@ from .files import file_tools
 from .schema import size_chars, violations
 from .scope import Scope
 from .search import search_tools
+from .skills import skill_tools
 
 OWN = frozenset({"artifact_write", "update_status", "finding", "question", "ask_architect", "checkpoint"})
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "request_tasks"}) | OWN
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
-_COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash"}
+_COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash", "Skill": "Read"}
 MAX_INPUT_CHARS = 10 * 1024 * 1024
 _TARGETS = (
     *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
@@ -38,9 +39,9 @@ _log = logging.getLogger(__name__)
 
 
 def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
-    """Files, searches and commands, in this order. ``scratch`` becomes HOME and holds long outputs."""
+    """Files, searches, commands and skills, in this order. ``scratch`` becomes HOME and holds long outputs."""
     scope = replace(scope, scratch=scratch)
-    return [*file_tools(scope), *search_tools(scope, clock), *bash_tools(scope, scratch, clock)]
+    return [*file_tools(scope), *search_tools(scope, clock), *bash_tools(scope, scratch, clock), *skill_tools(scope)]
 
 
 class Toolbox:
