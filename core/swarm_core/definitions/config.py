@@ -2,13 +2,14 @@
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel`` and ``checks``.
+``heartbeat``, ``lease``, ``retries``, ``max_turns`` and ``network``; at the top ``version``, ``model``, ``adapter``,
+``script``, ``max_parallel`` and ``checks``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ DEFAULT_ARCHITECT = ServiceSpec(
     directories=("/",),
 )
 
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 _Reader = Callable[[Marked], Any]
 _SERVICE: dict[str, tuple[str, _Reader]] = {
     "persona": ("persona", Marked.text),
@@ -58,6 +60,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
+    "network": ("network", lambda m: tuple(_host(item) for item in m.sequence())),
 }
 _TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "checks")
 
@@ -119,6 +122,14 @@ def _directory(marked: Marked) -> str:
     if ".." in parts or any(part.lower() == ".git" for part in parts):
         raise marked.wrong(f"{marked.text()!r} leaves the repository or enters .git")
     return "/".join(parts) or "/"
+
+
+def _host(marked: Marked) -> str:
+    """A host that may be reached: a name, ``*.`` and a name, or either with a port."""
+    text = marked.text().strip().lower()
+    if _HOST.fullmatch(text) is None:
+        raise marked.wrong(f"{text!r} is not a host", "write example.org, *.example.org or example.org:8443")
+    return text
 
 
 def _check(marked: Marked) -> CheckSpec:

@@ -25,6 +25,7 @@ from .schema import size_chars, violations
 from .scope import Scope
 from .search import search_tools
 from .skills import skill_tools
+from .web import web_tools
 
 OWN = frozenset({"artifact_write", "update_status", "finding", "question", "ask_architect", "checkpoint"})
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "request_tasks"}) | OWN
@@ -39,9 +40,16 @@ _log = logging.getLogger(__name__)
 
 
 def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
-    """Files, searches, commands and skills, in this order. ``scratch`` becomes HOME and holds long outputs."""
+    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs."""
     scope = replace(scope, scratch=scratch)
-    return [*file_tools(scope), *search_tools(scope, clock), *bash_tools(scope, scratch, clock), *skill_tools(scope)]
+    web = web_tools(scope.service, scratch, clock)
+    return [
+        *file_tools(scope),
+        *search_tools(scope, clock),
+        *bash_tools(scope, scratch, clock),
+        *skill_tools(scope),
+        *web,
+    ]
 
 
 class Toolbox:

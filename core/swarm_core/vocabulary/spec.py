@@ -22,6 +22,8 @@ class ServiceSpec:
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
+
+    ``network`` are the hosts it may reach: ``example.org``, ``*.example.org``, ``example.org:8443``; none by default.
     """
 
     key: str
@@ -41,6 +43,7 @@ class ServiceSpec:
     lease_s: float = 60.0
     retries: int = 3
     max_turns: int = 100
+    network: tuple[str, ...] = ()
 
     @property
     def is_architect(self) -> bool:

@@ -16,7 +16,7 @@ from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from swarm_core.vocabulary.spec import ServiceSpec
 
-STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash", "BashOutput", "TaskStop", "Skill"]
+STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash", "BashOutput", "TaskStop", "Skill", "WebFetch"]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def box(room: Bench, *tools: Tool, **service: Any) -> Toolbox:
         ),
         (
             {"tools_allowed": ("Read", "all"), "tools_restricted": ("Read",)},
-            [*STANDARD[1:-1], "commit", "handoff", "plan_tasks", "Extra"],
+            [*STANDARD[1:-2], "WebFetch", "commit", "handoff", "plan_tasks", "Extra"],
         ),
     ],
 )
