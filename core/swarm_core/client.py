@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarm_core.journal.opening import open_view
+from swarm_core.journal.opening import last_events, open_view
 from swarm_core.journal.process import is_alive
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
@@ -25,6 +25,7 @@ from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import EngineError, EngineRunning
+from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.ids import run_id, ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
@@ -87,6 +88,15 @@ class SwarmClient:
         reader.close()
         return view
 
+    def follow(self, run: str, count: int) -> tuple[RunView, list[Event], JournalReader]:
+        """The state of a run as of now, its last ``count`` events, and a reader for what comes next.
+
+        Costs what is recent, not what was. Raises JournalError, or IllegalTransition if an event does not fit.
+        """
+        path = self.layout.run(run).journal
+        view, reader = open_view(path)
+        return view, [event for event in last_events(path, count) if event.seq <= view.last_seq], reader
+
     def document(self, run: str, gate: Gate) -> bytes:
         """What a gate shows; empty if the gate has none yet or it is gone."""
         directory = self.layout.run(run).dir
@@ -132,9 +142,14 @@ class SwarmClient:
         data = {"goal": goal, "options": options}
         return self.send(InboxItem(ulid(), "run.start", name, at=now, data=data))
 
-    def decide(self, run: str, gate: str, verdict: str, note: str, evidence: str) -> str:
-        """Send a decision about a gate; ``evidence`` is the SHA-256 of what was shown."""
+    def decide(self, run: str, gate: str, verdict: str, note: str, evidence: str, scope: str = "") -> str:
+        """Send a decision about a gate; ``evidence`` is the SHA-256 of what was shown.
+
+        ``scope`` of a yes at a permission gate: once (the default), session or always.
+        """
         data = {"gate": gate, "verdict": verdict, "note": note, "evidence": evidence}
+        if scope:
+            data["scope"] = scope
         return self.send(InboxItem(ulid(), "gate.decide", run, at=self.clock.now(), data=data))
 
     def ask(self, kind: str, run: str, **data: Any) -> str:

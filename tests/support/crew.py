@@ -200,8 +200,13 @@ class Run:
         return self
 
     async def until(self, kind: str, count: int = 1) -> None:
-        """Go on until so many events of a kind were journaled."""
-        await eventually(lambda: len(self.events(kind)) >= count or self._is_broken(), f"{count} {kind}")
+        """Go on until so many events of a kind were journaled and folded."""
+
+        def is_there() -> bool:
+            found = self.events(kind)
+            return len(found) >= count and self.runner.view.last_seq >= found[count - 1].seq
+
+        await eventually(lambda: is_there() or self._is_broken(), f"{count} {kind}")
 
     async def end(self) -> None:
         assert self.driving is not None

@@ -94,6 +94,8 @@ COMMANDS = (
     Command("open_run", "runs", ("enter",), "Open run", "Go to the run under the cursor; what is left goes on", "open"),
     # a gate
     Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
+    Command("approve_session", "gate", ("s",), "For this run", "At a permission gate: grant its rule for this run"),
+    Command("approve_always", "gate", ("A",), "Always", "At a permission gate: grant its rule, or trust it, for good"),
     Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),
     Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "gate"),
     Command("back", "gate", ("escape",), "Back", "Back to the room; nothing is decided", "back"),

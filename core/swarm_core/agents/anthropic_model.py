@@ -20,11 +20,13 @@ from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from .assembly import EventLines, StreamTruncated, TurnAssembly
 from .failures import model_error
 from .model import ModelEvent, ModelRequest
+from .model_facts import ModelFacts, facts_of, listed_facts
+from .request_body import request_body
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 15.0
-_CACHED = {"type": "ephemeral"}
+FACTS_TIMEOUT_S = 5.0
 
 
 class AnthropicModel:
@@ -43,6 +45,8 @@ class AnthropicModel:
         self._clock = clock
         self._client: Any = None
         self._connecting = asyncio.Lock()
+        self._facts: dict[str, ModelFacts] = {}
+        self._asking = asyncio.Lock()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Deltas as they come, then the turn. Raises ModelError for whatever goes wrong, and only that.
@@ -51,10 +55,11 @@ class AnthropicModel:
         """
         try:
             client = await self._connected()
+            facts = await self._facts_of(client, request.model)
             async with contextlib.AsyncExitStack() as open_things:
                 watch = _Watch(self._clock, self._idle_s)
                 await open_things.enter_async_context(watch)
-                answer = client.messages.with_streaming_response.create(**_parameters(request))
+                answer = client.messages.with_streaming_response.create(**request_body(request, facts))
                 response = await watch.over(open_things.enter_async_context(answer))
                 chunks = response.iter_bytes()
                 lines, assembly = EventLines(), TurnAssembly()
@@ -82,6 +87,20 @@ class AnthropicModel:
                 self._client = await asyncio.to_thread(self._connect)
             return self._client
 
+    async def _facts_of(self, client: Any, model: str) -> ModelFacts:
+        """What ``model`` can do: asked once, so that all its requests have the same parameters and share a cache.
+
+        Only what makes a call fail for certain is worth an error, and the call itself reports that.
+        """
+        async with self._asking:
+            if model not in self._facts:
+                facts = listed_facts(model)
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(FACTS_TIMEOUT_S):
+                        facts = facts_of(await client.models.retrieve(model), facts)
+                self._facts[model] = facts
+            return self._facts[model]
+
     def _connect(self) -> Any:
         library = import_module("anthropic")
         return library.AsyncAnthropic(
@@ -96,28 +115,6 @@ class AnthropicModel:
         for holder, name in ((self, "_api_key"), (self._client, "api_key"), (self._client, "auth_token")):
             if isinstance(secret := getattr(holder, name, None), str):
                 yield secret
-
-
-def _parameters(request: ModelRequest) -> dict[str, Any]:
-    """The request's body.
-
-    Tools and system prompt are the same bytes for all agents of a model and carry a cache breakpoint of their own, so
-    that agents share that prefix; the top-level ``cache_control`` moves a second one along with the conversation.
-    """
-    tools = [
-        {"name": tool.name, "description": tool.description, "input_schema": dict(tool.input_schema)}
-        for tool in sorted(request.tools, key=lambda tool: tool.name)
-    ]
-    return {
-        "model": request.model,
-        "max_tokens": request.max_tokens,
-        "system": [{"type": "text", "text": request.system, "cache_control": _CACHED}],
-        "messages": list(request.messages),
-        "thinking": {"type": "adaptive", "display": "summarized"},
-        "cache_control": _CACHED,
-        "stream": True,
-        **({"tools": tools} if tools else {}),
-    }
 
 
 class _Watch:

@@ -182,9 +182,22 @@ def _describe(error: BaseException) -> str:
     """``the model's server answered 429: …`` with the request's id, which is what a provider's support asks for."""
     status, request_id = _status(error), getattr(error, "request_id", None)
     said = str(getattr(error, "api_message", None) or error or type(error).__name__)
+    if (root := _root_cause(error)) is not error and str(root) not in said:
+        said = f"{said} ({type(root).__name__}: {root})"
     if len(said) > MAX_MESSAGE_CHARS:
         said = said[: MAX_MESSAGE_CHARS - 1] + "…"
     if isinstance(error, (StreamError, StreamTruncated)):
         return said
     place = f"the model's server answered {status}" if status else f"the model call failed ({type(error).__name__})"
     return f"{place}: {said}" + (f" (request {request_id})" if request_id else "")
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """What was wrong in the end: "Connection error." does not say that a name could not be resolved."""
+    while True:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            return error

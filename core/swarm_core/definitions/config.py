@@ -2,8 +2,8 @@
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries``, ``max_turns`` and ``network``; at the top ``version``, ``model``, ``adapter``,
-``script``, ``max_parallel`` and ``checks``.
+``heartbeat``, ``lease``, ``retries``, ``max_turns``, ``network`` and ``permissions``; at the top ``version``,
+``model``, ``adapter``, ``script``, ``max_parallel``, ``effort``, ``checks`` and ``permissions``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from swarm_core.vocabulary.spec import (
     ADAPTERS,
     ALL_TOOLS,
     DEFAULT_MODEL,
+    EFFORTS,
     CheckSpec,
     ServiceSpec,
     SwarmSpec,
 )
 
 from .marked import Marked, read
+from .settings import service_permissions, top_permissions
 
 KNOWN_TOOLS = frozenset(
     {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "BashOutput", "TaskStop", "Glob", "Grep", "WebFetch", "Skill"}
@@ -61,8 +63,9 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
     "network": ("network", lambda m: tuple(_host(item) for item in m.sequence())),
+    "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "checks")
+_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
 
 
 def load(path: Path) -> SwarmSpec:
@@ -99,6 +102,10 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "effort" in top:
+        extras["effort"] = top["effort"].choice(EFFORTS)
+    if "permissions" in top:
+        extras["permissions"] = top_permissions(top["permissions"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from swarm_core.vocabulary.errors import EngineError, JournalPoisoned, SwarmErro
 from swarm_core.vocabulary.layout import RepoLayout
 
 from .keeper import POISONED_EXIT, keep
+from .lock import EngineLock
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,9 +28,21 @@ def main(argv: list[str] | None = None) -> int:
     layout = RepoLayout(options.root.resolve())
     if options.alone:
         return _life(layout, options.linger_s)
-    from . import supervisor  # noqa: F401 -- before the fork, so that a restart need not import anything
-
+    _warm_up()
     return keep(lambda: _life(layout, options.linger_s))
+
+
+def _warm_up() -> None:
+    """Before the fork: everything a life begins with, so that the next one begins in milliseconds."""
+    import anyio._backends._asyncio  # noqa: F401 -- what the inbox's watcher asks for first
+
+    from swarm_core.journal.snapshot import program
+
+    from . import supervisor  # noqa: F401
+
+    program()
+    gc.collect()
+    gc.freeze()  # what is here stays; no life has to look through it again
 
 
 def _life(layout: RepoLayout, linger_s: float) -> int:
@@ -53,7 +67,6 @@ def _serve(layout: RepoLayout, linger_s: float) -> int:
             hint="make the repository writable and check free space",
         ) from error
     from .diagnostics import set_up
-    from .lock import EngineLock
     from .supervisor import Supervisor
 
     lock = EngineLock.acquire(layout.engine_lock, layout.root)

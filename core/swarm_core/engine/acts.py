@@ -36,6 +36,7 @@ from .agent_act import AgentAct
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .models import ModelPool
+from .permissions import Rulebook
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
 from .workers import ExternalAct
@@ -50,6 +51,7 @@ class Hands:
     def __init__(self, runner: Runner, models: ModelPool) -> None:
         self.runner, self.layout, self.clock = runner, runner.layout, runner.clock
         self.models = models
+        self.permissions = Rulebook(runner)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -200,6 +202,8 @@ class Hands:
                 return await self._merge_evidence(gate, self.view.tasks[gate.task])
             case "landing":
                 return await self._landing_evidence(gate)
+            case "permission" | "trust":
+                return await self.permissions.evidence(gate)
             case _:
                 return await self._escalation_evidence(gate, self.view.tasks[gate.task])
 

@@ -12,30 +12,23 @@ from typing import TYPE_CHECKING, Any
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
+    open_tools,
     opening_message,
     planning_message,
     system_prompt,
 )
-from swarm_core.agents.coordination import (
-    EndingTool,
-    Handoff,
-    Outcome,
-    Plan,
-    PlannedTask,
-    Stalled,
-    handoff_tool,
-    plan_tool,
-)
+from swarm_core.agents.coordination import Handoff, Outcome, Plan, PlannedTask, Stalled
 from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
+from swarm_core.agents.model_facts import turn_tokens
 from swarm_core.agents.own_tools import own_tools
-from swarm_core.agents.replanning import change_plan_tool, request_tasks_tool
+from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
 from swarm_core.definitions.registry import ArtifactType
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.scope import Scope
-from swarm_core.tools.toolbox import Toolbox, standard_tools
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
@@ -47,6 +40,7 @@ from swarm_core.workspace.hub import Hub
 from .agent_desk import AgentDesk, known_artifacts, owned_by
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
     from .acts import Hands
@@ -128,19 +122,35 @@ class AgentAct:
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
+        workers = self.runner.spec.workers
         artifacts = await asyncio.to_thread(known_artifacts, self.tree)
         self.scope = replace(self.scope, owned=owned_by(service.key, artifacts))
-        tools = standard_tools(self.scope, self.scratch, self.clock)
+        own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
+        own += own_tools(self._desk(artifacts))
+        toolbox, ending = equip(
+            self.scope,
+            self.scratch,
+            self.clock,
+            own,
+            task,
+            tasks=view.tasks.values(),
+            workers=workers,
+            permission=self.hands.permissions.permission(self),
+        )
+        told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
-            ending, opening = self._planning()
+            opening = self._planning(told)
         else:
-            ending = handoff_tool()
-            tools.append(Tool(COMMIT, lambda given: self._commit(hub, given)))
-            tools.append(request_tasks_tool(self._request))
-            tools.extend(own_tools(self._desk(artifacts)))
             finished = [view.tasks[key] for key in task.dependencies]
             opening = opening_message(
-                service, task, view.run, self.tree, dependencies=finished, notes=task.notes, constraints=self._notices()
+                service,
+                task,
+                view.run,
+                self.tree,
+                dependencies=finished,
+                notes=task.notes,
+                constraints=self._notices(),
+                tools=told,
             )
         about = view.tasks.get(task.about)
         seat = Seat(
@@ -150,10 +160,14 @@ class AgentAct:
             task.title,
             service.model,
             system_prompt(),
+            max_tokens=turn_tokens(service.model),
+            effort=self.runner.spec.effort,
+            # The architect's next turn often waits for the operator; a worker's comes within seconds.
+            cache_ttl_s=LONG_CACHE_TTL_S if task.is_planning else CACHE_TTL_S,
+            feature=feature_of(task),
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
-        toolbox = Toolbox(self.scope, tools, service)
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
@@ -164,7 +178,7 @@ class AgentAct:
             self.clock,
             self._report,
             max_turns=service.max_turns,
-            clearance=self._clearance,
+            clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
@@ -173,7 +187,7 @@ class AgentAct:
         finally:
             await toolbox.close()
 
-    async def _clearance(self) -> None:
+    async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
@@ -181,23 +195,23 @@ class AgentAct:
         if (held_s := loop.time() - asked_s) > 0.1 and (when := self.limit.when()) is not None:
             self.limit.reschedule(when + held_s)
 
-    def _planning(self) -> tuple[EndingTool, str]:
+    def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""
         view, task = self.runner.view, self.task
         workers = {key: self.runner.spec.services[key] for key in self.runner.spec.workers}
         if task.id == PLANNING_TASK:
-            opening = planning_message(view.run, workers, self.tree, iteration=task.iteration, notes=task.notes)
-            return plan_tool(tuple(workers)), opening
-        states = {name: known.status for name, known in view.tasks.items() if not known.is_planning}
-        opening = consultation_message(
+            return planning_message(
+                view.run, workers, self.tree, iteration=task.iteration, notes=task.notes, tools=tools
+            )
+        return consultation_message(
             view.run,
             task,
             workers,
             self.tree,
             tasks=[known for known in view.tasks.values() if not known.is_planning],
             about=view.tasks.get(task.about),
+            tools=tools,
         )
-        return change_plan_tool(tuple(workers), states), opening
 
     def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
         return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self._report, self._request)

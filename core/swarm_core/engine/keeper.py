@@ -40,7 +40,7 @@ def keep(serve: Callable[[], int]) -> int:
             sys.stderr.write(f"swarm-tui engine: it died {MAX_DEATHS} times within {WITHIN_S:g} s and is left alone\n")
             return code if code > 0 else 128 - code
         crash_points.disarm()
-        time.sleep(PAUSE_S * 2 ** (len(deaths) - 1))
+        time.sleep(PAUSE_S * (2 ** (len(deaths) - 1) - 1))  # the first time, nobody waits
 
 
 def _once(serve: Callable[[], int]) -> int:

@@ -15,7 +15,11 @@ PHASES = ("plan", "build", "land")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of model calls; ``cost_usd`` in US dollars."""
+    """Tokens and money of model calls; ``cost_usd`` in US dollars.
+
+    ``cache_write_tokens`` are all that were written to the provider's cache, ``cache_write_1h_tokens`` those of them
+    that it keeps for an hour instead of five minutes.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -23,6 +27,7 @@ class Usage:
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
     calls: int = 0
+    cache_write_1h_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -32,12 +37,19 @@ class Usage:
             self.cache_write_tokens + other.cache_write_tokens,
             self.cost_usd + other.cost_usd,
             self.calls + other.calls,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
         )
 
     @property
     def tokens(self) -> int:
         """All tokens that passed the model, cached ones included."""
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
+    def cache_hit_rate(self) -> float | None:
+        """The part of all prompts that was read from the provider's cache, 0 to 1; None before the first prompt."""
+        prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return self.cache_read_tokens / prompt if prompt else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +180,9 @@ class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
     ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
-    ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
-    that it moved), ``blockers`` say why an approval cannot be carried out now.
+    ``ask`` is the question a permission or trust gate is about. ``document`` is relative to the run's directory,
+    ``about`` is the state of the world it was made from (to notice that it moved), ``blockers`` say why an approval
+    cannot be carried out now.
     """
 
     id: str
@@ -193,6 +206,41 @@ class Gate:
     opened_seq: int = 0
     opened_at: str = ""
     decided_seq: int = 0
+    ask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call, or something a repository brings, that needs the operator's leave.
+
+    ``subject`` is what it is about (a command, a path, the content to be trusted), ``details`` the other arguments,
+    ``rule`` what asked, ``proposed`` the rules that would have let it pass, ``sha256`` the content a trust is bound to.
+    ``answer`` is approve, reject or withdrawn; ``scope`` of a yes: once, session or always. Once answered, the long
+    texts are cut: the gate's document has them.
+    """
+
+    id: str
+    tool: str
+    subject: str = ""
+    details: str = ""
+    rule: str = ""
+    why: str = ""
+    proposed: tuple[str, ...] = ()
+    service: str = ""
+    directory: str = ""
+    sha256: str = ""
+    task: str = ""
+    instance: str = ""
+    attempt: int = 0
+    gate: str = ""
+    answer: str = ""
+    scope: str = ""
+    note: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its gate is: ``trust`` for content, ``permission`` for a call."""
+        return "trust" if self.sha256 else "permission"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,46 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 ADAPTERS = ("anthropic", "scripted", "external")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A permission rule as somebody wrote it. ``effect`` is deny, ask or allow.
+
+    ``origin`` says who wrote it: ``config`` (multi-agent.yaml), ``user``, ``grant`` (given at a gate), or the
+    repository: ``project``, ``local``. ``path`` and ``line`` say where.
+    """
+
+    effect: str
+    text: str
+    origin: str = "config"
+    path: str = ""
+    line: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it stands in the operator's configuration of the swarm."""
+        return self.origin == "config"
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path or self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionSpec:
+    """What ``permissions`` of ``multi-agent.yaml`` says, for all services.
+
+    ``default`` is for calls that no rule is about (allow, ask or deny). ``repository`` is what a repository's own
+    ``.claude/settings*.json`` may do: ``narrow`` (its deny and ask rules count, its allow rules open nothing), ``full``
+    or ``ignore``. ``user``: whether the rules of ``~/.claude/settings.json`` count.
+    """
+
+    rules: tuple[RuleText, ...] = ()
+    default: str = "allow"
+    repository: str = "narrow"
+    user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +84,7 @@ class ServiceSpec:
     retries: int = 3
     max_turns: int = 100
     network: tuple[str, ...] = ()
+    permissions: tuple[RuleText, ...] = ()
 
     @property
     def is_architect(self) -> bool:
@@ -70,14 +111,20 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True)
 class SwarmSpec:
-    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``."""
+    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
+
+    ``effort`` is how hard every agent thinks, empty for each model's own; it is one for all, because agents of a model
+    with different efforts share no cache.
+    """
 
     services: Mapping[str, ServiceSpec]
     checks: tuple[CheckSpec, ...] = ()
     max_parallel: int = 4
     script: str = "rehearsal"
+    effort: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    permissions: PermissionSpec = PermissionSpec()
 
     @property
     def workers(self) -> tuple[str, ...]:

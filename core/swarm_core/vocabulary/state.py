@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .entities import Artifact, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
+from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .index import Index
@@ -37,6 +37,8 @@ class State:
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
         self.questions: dict[str, Mapping[str, Any]] = {}
+        self.asks: dict[str, Ask] = {}
+        self.open_asks: dict[str, None] = {}
         self.usage = Usage()
         self.denials = 0
         self.engine_pid = 0
@@ -94,6 +96,7 @@ class Sink:
     def started(self) -> None: ...
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
     def question(self, key: str, question: Mapping[str, Any]) -> None: ...
+    def ask(self, ask: Ask) -> None: ...
 
 
 class Writer(Sink):
@@ -174,6 +177,13 @@ class Writer(Sink):
 
     def question(self, key: str, question: Mapping[str, Any]) -> None:
         self.view.questions[key] = question
+
+    def ask(self, ask: Ask) -> None:
+        self.view.asks[ask.id] = ask
+        if ask.answer:
+            self.view.open_asks.pop(ask.id, None)
+        else:
+            self.view.open_asks[ask.id] = None
 
 
 Change = Callable[[State, AnyEvent, Sink], None]

@@ -175,8 +175,10 @@ async def test_redirects_are_followed_on_the_same_host_and_told_otherwise(site: 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "site.test", "ftp://site.test/", "file:///etc/passwd", "http://", "http://u:p@site.test/", "http://a b/"]
-    + ["http://site.test:99999/", "http://[::1/", "http://site.test/\r\nHost: x", "http://\ud800/", "javascript:1"],
+    [
+        *("", "site.test", "ftp://site.test/", "file:///etc/passwd", "http://", "http://u:p@site.test/", "http://a b/"),
+        *("http://site.test:99999/", "http://[::1/", "http://site.test/\r\nHost: x", "http://\ud800/", "javascript:1"),
+    ],
 )
 async def test_what_is_no_address_is_an_error(site: Site, tmp_path: Path, url: str) -> None:
     result = await site.web(tmp_path)(url)
