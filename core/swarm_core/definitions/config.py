@@ -3,7 +3,7 @@
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
 ``heartbeat``, ``lease``, ``retries``, ``max_turns``, ``network`` and ``permissions``; at the top ``version``,
-``model``, ``adapter``, ``script``, ``max_parallel``, ``effort``, ``checks`` and ``permissions``.
+``model``, ``adapter``, ``script``, ``max_parallel``, ``effort``, ``checks``, ``permissions`` and ``mcp_servers``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from swarm_core.vocabulary.spec import (
 )
 
 from .marked import Marked, read
+from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
 
 KNOWN_TOOLS = frozenset(
@@ -65,7 +66,18 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "network": ("network", lambda m: tuple(_host(item) for item in m.sequence())),
     "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
+_TOP = (
+    "version",
+    "services",
+    "model",
+    "adapter",
+    "script",
+    "max_parallel",
+    "effort",
+    "checks",
+    "permissions",
+    "mcp_servers",
+)
 
 
 def load(path: Path) -> SwarmSpec:
@@ -106,6 +118,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
+    if "mcp_servers" in top:
+        extras["mcp_servers"] = servers(top["mcp_servers"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 
@@ -161,8 +175,5 @@ def _warnings(services: dict[str, ServiceSpec]) -> list[str]:
         for tool in service.tools_allowed:
             if tool not in KNOWN_TOOLS:
                 out.append(f"{service.key}: tool {tool!r} is not known and will not be offered")
-        if service.mcp_servers:
-            names = ", ".join(service.mcp_servers)
-            out.append(f"{service.key}: MCP servers are not started by this version ({names})")
     out += [f"shared directory {path}: {', '.join(keys)}" for path, keys in owners.items() if len(keys) > 1]
     return out

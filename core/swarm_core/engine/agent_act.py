@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swarm_core.agents.context import (
@@ -28,6 +29,7 @@ from swarm_core.agents.transcript import Transcript
 from swarm_core.definitions.registry import ArtifactType
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
+from swarm_core.tools.mcp import mcp_tools
 from swarm_core.tools.scope import Scope
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
@@ -40,6 +42,7 @@ from swarm_core.workspace.hub import Hub
 from .agent_desk import AgentDesk, known_artifacts, owned_by
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .mcp_servers import servers_for
 from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
@@ -127,6 +130,7 @@ class AgentAct:
         self.scope = replace(self.scope, owned=owned_by(service.key, artifacts))
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
         own += own_tools(self._desk(artifacts))
+        own += await self._served(log)
         toolbox, ending = equip(
             self.scope,
             self.scratch,
@@ -212,6 +216,14 @@ class AgentAct:
             about=view.tasks.get(task.about),
             tools=tools,
         )
+
+    async def _served(self, log: AgentLog) -> list[Tool]:
+        """The tools of the service's MCP servers."""
+        if not self.service.mcp_servers:
+            return []
+        trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
+        found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
+        return await mcp_tools(found, self.scope, self.scratch, say=say)
 
     def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
         return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self._report, self._request)

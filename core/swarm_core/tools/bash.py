@@ -181,7 +181,7 @@ class _Shell:
                 env=environment(self._scope.tree, self._scratch),
                 clock=self._clock,
                 timeout_s=limit_s,
-                jail=lambda: _jail(self._scope, self._scratch),
+                jail=lambda: jail_for(self._scope, self._scratch),
                 output=output,
             )
         finally:
@@ -257,8 +257,11 @@ def _bash() -> str:
     return found
 
 
-def _jail(scope: Scope, scratch: Path) -> Jail:
-    """A confinement to the service's directories, created where they are missing, and the scratch directory."""
+def jail_for(scope: Scope, scratch: Path, *, connects: bool = False) -> Jail:
+    """A confinement to the service's directories, created where they are missing, and the scratch directory.
+
+    ``connects`` leaves TCP open, for a process that has to reach a model.
+    """
     for directory in (scratch, scratch / "tmp", scratch / "cache"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     held: list[int] = []
@@ -267,7 +270,7 @@ def _jail(scope: Scope, scratch: Path) -> Jail:
             if (fd := _grantable(scope.tree, parts)) is not None:
                 held.append(fd)
         held.append(open_directory(scratch, ()))
-        return Jail(held)
+        return Jail(held, connects=connects)
     finally:
         for fd in held:
             os.close(fd)

@@ -54,7 +54,7 @@ def violations(schema: Mapping[str, Any], value: Any, place: str = "") -> list[s
     """What is wrong with ``value``, one sentence each; empty if it fits."""
     wanted = schema.get("type")
     kinds = [wanted] if isinstance(wanted, str) else list(wanted or ())
-    if kinds and not any(_TYPES[kind](value) for kind in kinds):
+    if kinds and not any(_TYPES.get(kind, _anything)(value) for kind in kinds):
         return [f"{place or 'the input'} must be {' or '.join(kinds)}, not {_shown(value)}"]
     if "enum" in schema and value not in schema["enum"]:
         return [f"{place} must be one of {', '.join(map(str, schema['enum']))}, not {_shown(value)}"]
@@ -68,20 +68,25 @@ def violations(schema: Mapping[str, Any], value: Any, place: str = "") -> list[s
         found.append(f"{place} may have {schema['maxLength']} characters, not {len(value)}")
     if isinstance(value, Mapping):
         found += _members(schema, value, place)
-    if isinstance(value, list) and "items" in schema:
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         for index, item in enumerate(value):
             found += violations(schema["items"], item, f"{place}[{index}]")
     return found
 
 
+def _anything(value: Any) -> bool:
+    return True
+
+
 def _members(schema: Mapping[str, Any], value: Mapping[str, Any], place: str) -> list[str]:
-    known: Mapping[str, Any] = schema.get("properties", {})
+    known = schema.get("properties", {})
+    known = known if isinstance(known, Mapping) else {}
     lead = f"{place}." if place else ""
     found = [f"{lead}{name} is missing" for name in schema.get("required", ()) if name not in value]
     for name, item in value.items():
-        if name in known:
+        if name in known and isinstance(known[name], Mapping):
             found += violations(known[name], item, f"{lead}{name}")
-        elif schema.get("additionalProperties") is False:
+        elif name not in known and schema.get("additionalProperties") is False:
             name = str(name)
             is_short = len(name) <= MAX_NAME_CHARS
             close = difflib.get_close_matches(name, list(known), 1) if is_short else []

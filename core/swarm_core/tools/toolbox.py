@@ -148,6 +148,10 @@ class Toolbox:
             return "tools_restricted"
         if name in self._closed or (self._service.is_architect and name in WORKERS_ONLY):
             return "role"
+        if name.startswith("mcp__"):  # its service names the server
+            server = name.rpartition("__")[0]
+            is_restricted = not {server, f"{server}__*"}.isdisjoint(self._service.tools_restricted)
+            return "tools_restricted" if is_restricted else None
         allowed = self._service.tools_allowed
         return None if name in COORDINATION or ALL_TOOLS in allowed or name in allowed else "tools_allowed"
 

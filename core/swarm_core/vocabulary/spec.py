@@ -110,6 +110,22 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServerSpec:
+    """A server of tools: a ``command`` that speaks over stdio, or a ``url`` (streamable HTTP).
+
+    ``timeout_s`` limits one call.
+    """
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -125,6 +141,7 @@ class SwarmSpec:
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
     permissions: PermissionSpec = PermissionSpec()
+    mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
 
     @property
     def workers(self) -> tuple[str, ...]:
