@@ -1,4 +1,4 @@
-"""MCP servers are read from both files; what is wrong names its place, and variables are filled in only at the start."""
+"""MCP servers are read from both files; what is wrong names its place; variables are filled in at the start."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from swarm_core.vocabulary.spec import McpServerSpec
 
 
 def test_servers_of_the_configuration() -> None:
-    text = (
-        'a: {command: x, args: ["1", y], env: {K: v}, timeout: 5s}\nb: {url: "https://e.org/mcp", headers: {H: "${T}"}}'
-    )
+    text = 'a: {command: x, args: ["1", y], env: {K: v}, timeout: 5s}\n'
+    text += 'b: {url: "https://e.org/mcp", headers: {H: "${T}"}}'
     assert servers(compose(text, "f")) == {
         "a": McpServerSpec("a", "x", ("1", "y"), {"K": "v"}, timeout_s=5.0),
         "b": McpServerSpec("b", url="https://e.org/mcp", headers={"H": "${T}"}),
@@ -46,14 +45,8 @@ def test_servers_of_a_repository_come_with_the_text_that_is_trusted(tmp_path: Pa
     ((spec, text),) = repository_servers(tmp_path).values()
     assert (spec.command, spec.args, spec.timeout_s) == ("x", ("${HOME}",), 1.5)
     assert '"${HOME}"' in text
-    for wrong in (
-        "",
-        "[]",
-        "{}",
-        '{"mcpServers": {"a": 3}}',
-        '{"mcpServers": {"a": {"command": "x", "cwd": "/"}}}',
-        "[" * 9999,
-    ):
+    unknown_key = '{"mcpServers": {"a": {"command": "x", "cwd": "/"}}}'
+    for wrong in ("", "[]", "{}", '{"mcpServers": {"a": 3}}', unknown_key, "[" * 9999):
         path.write_text(wrong)
         with pytest.raises(ConfigurationError, match="mcp.json"):
             repository_servers(tmp_path)

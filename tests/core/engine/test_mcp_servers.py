@@ -47,9 +47,7 @@ async def test_a_repositorys_server_runs_only_with_leave(tmp_path: Path, is_yes:
     repos.write(tmp_path, ".mcp.json", FILE)
     operator = Operator(is_yes)
     names, said = await found(tmp_path, operator)
-    assert names == ["mine=m", *(["own=x"] if is_yes else [])], (
-        "the operator's own entry wins, and nothing unnamed runs"
-    )
+    assert names == ["mine=m", *(["own=x"] if is_yes else [])], "the operator's entry wins, nothing unnamed runs"
     (question,) = operator.asked
     assert (question.tool, '"command": "x"' in question.subject) == ("mcp_server own", True)
     assert ("gave no leave" in said) is not is_yes

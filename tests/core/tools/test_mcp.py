@@ -50,7 +50,7 @@ def pids(box: Toolbox) -> list[int]:
     found = {
         cell.cell_contents._child.pid
         for tool in box._tools.values()
-        for cell in (tool.run.__closure__ or ())  # type: ignore[attr-defined]
+        for cell in (tool.run.__closure__ or ())
         if isinstance(cell.cell_contents, Server) and cell.cell_contents._child is not None
     }
     return sorted(found)
