@@ -87,6 +87,8 @@ COMMANDS = (
     Command("hold_task", "run", ("h",), "Hold task", "Hold the task under the cursor, or free it"),
     Command("drop_task", "run", ("D",), "Drop task", "Drop the task under the cursor and what needs it; asks first"),
     Command("hold_service", "run", ("S",), "Hold service", "Hold the service under the cursor, or free it"),
+    Command("hand_in", "run", ("i",), "Hand in", "Hand in a task that is yours, with a word on what you did"),
+    Command("give_back", "run", ("I",), "Give back", "Give a task that is yours back, with a word on why"),
     Command("restart_engine", "run", ("E",), "Start the engine", "Start it if it is gone; a silent one is ended first"),
     Command("runs", "run", ("s",), "Runs", "The runs of this repository; Enter goes to another one", "runs"),
     Command("confirm", "run", ("y",), "Yes", "Do what was just asked about"),

@@ -7,7 +7,7 @@ the call is made, and what it used once it ended, however it ended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swarm_core.vocabulary.errors import ModelError
 
@@ -35,6 +35,18 @@ class Permit(Protocol):
 
     def settle(self, turn: Turn | None, error: ModelError | None) -> None:
         """Called exactly once: with the turn, with why there is none, or with neither if the agent was cancelled."""
+        ...
+
+
+@runtime_checkable
+class Narrow(Protocol):
+    """A permit that gives less than was asked for: no more output tokens, and no longer, than it says."""
+
+    max_tokens: int
+    max_s: float | None
+
+    def made(self) -> None:
+        """Called when the call is about to be sent; if it never is, the call was not made when it is settled."""
         ...
 
 

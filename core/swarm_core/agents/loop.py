@@ -20,7 +20,7 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
 
-from .admission import Admission, Call, Permit, most_input_tokens
+from .admission import Admission, Call, Narrow, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .log import AgentLog
@@ -99,6 +99,7 @@ class AgentLoop:
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, clearance)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
+        self._asked_s = 0.0
 
     @staticmethod
     def tools_of(toolbox: Toolbox, ending: EndingTool) -> Sequence[ToolDefinition]:
@@ -180,7 +181,6 @@ class AgentLoop:
         patience = Patience(self._random)
         while True:
             await self._clearance()
-            started_s = self._clock.monotonic_s()
             try:
                 turn = await self._admitted()
                 break
@@ -191,9 +191,9 @@ class AgentLoop:
                     self._log.write("error", str(error))
                     raise
                 await self._wait(error, wait_s, patience.attempt)
-        ms = round((self._clock.monotonic_s() - started_s) * 1000)
+        ms = round((self._clock.monotonic_s() - self._asked_s) * 1000)
         feature = "reminder" if self._transcript.nudges else self._seat.feature
-        cost = cost_usd(turn.model, turn.usage)
+        cost = cost_usd(turn.model, turn.usage, self._clock.now())
         turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
         self._transcript.add_turn(turn)
         if cost is None and self._transcript.turns == 1:
@@ -224,7 +224,7 @@ class AgentLoop:
         try:
             for admission in self._admissions:
                 permits.append(await admission.enter(call))
-            turn = await self._attempt(request)
+            turn = await self._narrowed(request, [permit for permit in permits if isinstance(permit, Narrow)])
             return turn
         except ModelError as error:
             failure = error
@@ -232,6 +232,21 @@ class AgentLoop:
         finally:
             for permit in reversed(permits):
                 permit.settle(turn, failure)
+
+    async def _narrowed(self, request: ModelRequest, permits: Sequence[Narrow]) -> Turn:
+        """The attempt itself, with no more output and no longer than it was admitted for."""
+        self._asked_s = self._clock.monotonic_s()
+        for permit in permits:
+            permit.made()
+        max_tokens = min((permit.max_tokens for permit in permits), default=request.max_tokens)
+        max_s = min((permit.max_s for permit in permits if permit.max_s is not None), default=None)
+        try:
+            async with asyncio.timeout(max_s) as limit:
+                return await self._attempt(replace(request, max_tokens=max_tokens))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise ModelError(f"the budget left {max_s:g} s for this call", kind=ModelFailure.TRUNCATED) from None
 
     def _request(self) -> ModelRequest:
         seat = self._seat

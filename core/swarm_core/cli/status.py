@@ -13,7 +13,7 @@ from swarm_core.vocabulary.entities import Usage
 from swarm_core.vocabulary.view import RunView
 from swarm_core.vocabulary.waits import waits_for
 
-from .common import Parsers, add_run_option, chosen_run, here
+from .common import Parsers, add_run_option, budget_document, budget_lines, chosen_run, here
 
 
 def add(parsers: Parsers) -> None:
@@ -39,6 +39,7 @@ def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
         "seq": view.last_seq,
         "engine": asdict(engine),
         "usage": _usage(view.usage),
+        "budgets": budget_document(view),
         "denials": view.denials,
         "held_services": dict(view.held_services),
         "incidents": [asdict(incident) for incident in view.incidents.values()],
@@ -67,6 +68,8 @@ def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
         f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}{cached}  {len(view.open_gates)} gates waiting"
         f"  {view.denials} denials",
     ]
+    if view.budgets:
+        out += [f"  budget {line}" for line in budget_lines(view)]
     if run.reason:
         out.append(f"  {run.reason}")
     if view.is_held:

@@ -1,9 +1,8 @@
 """``multi-agent.yaml``: the format of seed 001 as it stands, and what this engine adds to it.
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
-programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries``, ``max_turns``, ``network`` and ``permissions``; at the top ``version``,
-``model``, ``adapter``, ``script``, ``max_parallel``, ``effort``, ``checks``, ``permissions`` and ``mcp_servers``.
+programming_languages, frameworks and mcp_servers. What is added to it stands in the two tables below and is explained,
+key by key, in ``catalog/multi-agent.yaml``.
 """
 
 from __future__ import annotations
@@ -23,11 +22,13 @@ from swarm_core.vocabulary.spec import (
     ALL_TOOLS,
     DEFAULT_MODEL,
     EFFORTS,
+    PROFILES,
     CheckSpec,
     ServiceSpec,
     SwarmSpec,
 )
 
+from .budgets import read_budgets
 from .marked import Marked, read
 from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
@@ -45,6 +46,9 @@ DEFAULT_ARCHITECT = ServiceSpec(
 )
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
+PLANNERS = ("anthropic", "scripted")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 _Reader = Callable[[Marked], Any]
 _SERVICE: dict[str, tuple[str, _Reader]] = {
     "persona": ("persona", Marked.text),
@@ -57,6 +61,9 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "mcp_servers": ("mcp_servers", Marked.texts),
     "model": ("model", Marked.text),
     "adapter": ("adapter", lambda m: m.choice(ADAPTERS)),
+    "command": ("command", Marked.texts),
+    "profile": ("profile", lambda m: m.choice(PROFILES)),
+    "env": ("env", lambda m: tuple(_variable(item) for item in m.sequence())),
     "replicas": ("replicas", lambda m: m.whole(1, 64)),
     "timeout": ("timeout_s", Marked.seconds),
     "heartbeat": ("heartbeat_s", Marked.seconds),
@@ -77,6 +84,7 @@ _TOP = (
     "checks",
     "permissions",
     "mcp_servers",
+    "budgets",
 )
 
 
@@ -106,7 +114,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
             access_level="global_read",
             directories=("/",),
             model=model,
-            adapter=adapter,
+            adapter=adapter if adapter in PLANNERS else "anthropic",
         )
         services = {ARCHITECT: architect, **services}
     extras: dict[str, Any] = {}
@@ -114,6 +122,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "budgets" in top:
+        extras["budgets"] = read_budgets(top["budgets"], services)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:
@@ -134,7 +144,28 @@ def _service(key: str, marked: Marked, model: str, adapter: str) -> ServiceSpec:
     service = ServiceSpec(key=key, **values)
     if service.writes and not service.directories:
         raise marked.wrong("directories are missing", "list the directories the service may write")
+    _check_adapter(service, marked)
     return service
+
+
+def _check_adapter(service: ServiceSpec, marked: Marked) -> None:
+    """An agent of another make is started as somebody says, and plans nothing: the plan is a tool of ours."""
+    if service.is_architect and (service.is_foreign or service.is_human):
+        raise marked.wrong(f"the adapter {service.adapter} cannot plan", f"use one of {', '.join(PLANNERS)}")
+    if service.adapter == "acp" and not service.command:
+        raise marked.wrong("command is missing", "say how the agent is started, such as command: [claude-agent-acp]")
+    if service.adapter == "headless" and not service.profile:
+        raise marked.wrong("profile is missing", f"say which dialect the program speaks: {', '.join(PROFILES)}")
+    if service.command and not service.command[0].strip():
+        raise marked.wrong("command is empty", "name a program, absolute or on the PATH of the engine")
+
+
+def _variable(marked: Marked) -> str:
+    """The name of an environment variable; a value has no place in a file that is committed."""
+    name = marked.text()
+    if _VARIABLE.fullmatch(name) is None:
+        raise marked.wrong("is not the name of a variable", "list names only; the engine's environment has the values")
+    return name
 
 
 def _directory(marked: Marked) -> str:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from swarm_core.agents.adapters.base import Assignment
+from swarm_core.agents.adapters.native import NativeAdapter
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
@@ -184,10 +186,13 @@ class AgentAct:
             max_turns=service.max_turns,
             clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
+            admissions=self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)),
         )
         notes = [*task.notes[-1:], *self._notices()]
+        memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
+        assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
         try:
-            return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+            return await NativeAdapter(loop).run(assignment)
         finally:
             await toolbox.close()
 
@@ -321,8 +326,8 @@ class AgentAct:
                 await self._submit_plan(outcome)
             case Handoff():
                 await self._submit_work(hub, outcome)
-            case Stalled(reason):
-                await self._fail(reason, "gave_up")
+            case Stalled(reason, kind):
+                await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
         first = len(self.runner.view.tasks)

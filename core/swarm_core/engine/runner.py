@@ -141,6 +141,10 @@ class Runner:
             return False
         return True
 
+    async def moved(self) -> None:
+        """Return at the next event, or ``wake``."""
+        await self._moved.wait()
+
     def wake(self) -> None:
         """Let the loop look again, and everybody who waits for leave to go on."""
         self.changed.set()

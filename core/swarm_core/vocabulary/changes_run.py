@@ -218,6 +218,7 @@ def _gate_evaluating(view: State, event: AnyEvent, out: Sink) -> None:
             title=data.get("title", ""),
             task=event.task or "",
             round=int(data.get("round", 1)),
+            subject=data.get("subject", ""),
             ask=ask,
         )
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from .entities import ARCHITECT
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
-ADAPTERS = ("anthropic", "scripted", "external")
+ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
+PROFILES = ("claude", "codex")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -64,6 +65,8 @@ class ServiceSpec:
     writes nothing; ``none`` reads and writes its directories only.
 
     ``network`` are the hosts it may reach: ``example.org``, ``*.example.org``, ``example.org:8443``; none by default.
+    ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
+    the engine's environment that it is given.
     """
 
     key: str
@@ -77,6 +80,9 @@ class ServiceSpec:
     mcp_servers: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
     adapter: str = "anthropic"
+    command: tuple[str, ...] = ()
+    profile: str = ""
+    env: tuple[str, ...] = ()
     replicas: int = 1
     timeout_s: float = 3600.0
     heartbeat_s: float = 900.0
@@ -94,6 +100,16 @@ class ServiceSpec:
     def is_external(self) -> bool:
         """Whether workers outside the engine claim its tasks."""
         return self.adapter == "external"
+
+    @property
+    def is_human(self) -> bool:
+        """Whether the operator works on its tasks."""
+        return self.adapter == "human"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether an agent of another make, a process of its own, works on its tasks."""
+        return self.adapter in ("acp", "headless")
 
     @property
     def writes(self) -> bool:
@@ -126,6 +142,15 @@ class McpServerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """A limit in the dimension's unit. ``scope`` is one of ``budgets``, or ``task``: each task has one of its own."""
+
+    scope: str
+    dimension: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -140,6 +165,7 @@ class SwarmSpec:
     effort: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
     mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
 

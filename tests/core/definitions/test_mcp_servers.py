@@ -34,7 +34,7 @@ def test_servers_of_the_configuration() -> None:
     ],
 )
 def test_what_is_no_server_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="f.yaml:1: "):
+    with pytest.raises(ConfigurationError, match=r"f\.yaml:1: "):
         servers(compose(text, "f.yaml"))
 
 
@@ -48,7 +48,7 @@ def test_servers_of_a_repository_come_with_the_text_that_is_trusted(tmp_path: Pa
     unknown_key = '{"mcpServers": {"a": {"command": "x", "cwd": "/"}}}'
     for wrong in ("", "[]", "{}", '{"mcpServers": {"a": 3}}', unknown_key, "[" * 9999):
         path.write_text(wrong)
-        with pytest.raises(ConfigurationError, match="mcp.json"):
+        with pytest.raises(ConfigurationError, match=r"mcp\.json"):
             repository_servers(tmp_path)
 
 
