@@ -246,7 +246,7 @@ class AgentAct:
         return await mcp_tools(found, self.scope, self.scratch, say=say)
 
     def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
-        return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self._report, self._request)
+        return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self.report, self._request)
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""
