@@ -98,6 +98,7 @@ class MessagesServer:
     ) -> None:
         self.answers = list(answers)
         self.decide = decide
+        self.facts: dict[str, Mapping[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.asked = asyncio.Event()
@@ -143,6 +144,8 @@ class MessagesServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        if head[0].startswith("GET "):
+            return await _tell_facts(writer, self.facts.get(head[0].split()[1].rpartition("/")[2]))
         self.headers.append(headers)
         self.requests.append(json.loads(await reader.readexactly(int(headers.get("content-length", "0")))))
         self.asked.set()
@@ -169,6 +172,16 @@ class MessagesServer:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+
+async def _tell_facts(writer: asyncio.StreamWriter, facts: Mapping[str, Any] | None) -> bool:
+    """What ``GET /v1/models/<id>`` says; the server knows no model but those of ``facts``."""
+    answer = failure(404, "not_found_error") if facts is None else Answer(body=facts)
+    body = json.dumps(answer.body).encode()
+    _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})
+    writer.write(body)
+    await writer.drain()
+    return True
 
 
 def _head(writer: asyncio.StreamWriter, answer: Answer, fields: Mapping[str, str]) -> None:

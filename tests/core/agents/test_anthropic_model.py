@@ -110,7 +110,7 @@ SPEND_CODE = "enforced_spend_limit_reached"
         (failure(403, "permission_error"), ModelFailure.AUTH, None),
         (failure(400, "invalid_request_error"), ModelFailure.REQUEST, None),
         (failure(404, "not_found_error"), ModelFailure.REQUEST, None),
-        (failure(413, "request_too_large"), ModelFailure.REQUEST, None),
+        (failure(413, "request_too_large"), ModelFailure.CONTEXT, None),
     ],
 )
 async def test_an_answer_of_the_server_becomes_its_kind(
