@@ -18,6 +18,11 @@ from .transcript import Transcript
 MAX_RESULT_CHARS = 40_000
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
+BEAT_S = 30.0
+INTERRUPTED = (
+    "interrupted: this call had begun when the engine stopped. It may have done everything, a part or nothing.\n"
+    "  next: look at the state it was to change, then decide whether to make the call again"
+)
 _SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url", "message")
 
 Tell = Callable[..., Awaitable[None]]
@@ -31,6 +36,17 @@ class Toolbox(Protocol):
 
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side; False for a tool it does not have."""
+        ...
+
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a call that was begun and never finished may simply be made again: twice leaves what once leaves."""
+        ...
+
+    async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """A mark of what a call is about to change. The same mark later means that it has not changed anything yet.
+
+        Empty if that cannot be known. Raises nothing.
+        """
         ...
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
@@ -55,6 +71,7 @@ class ToolCalls:
         clock: Clock,
         tell: Tell,
         clearance: Callable[[], Awaitable[None]],
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._toolbox = toolbox
         self._ending = ending
@@ -63,6 +80,7 @@ class ToolCalls:
         self._clock = clock
         self._tell = tell
         self._clearance = clearance
+        self._beat = beat
         self.ending = ending.definition.name
 
     async def run_pending(self) -> None:
@@ -112,9 +130,10 @@ class ToolCalls:
             return
         await self._clearance()
         name, arguments = str(call["name"]), call.get("input") or {}
+        is_interrupted = not await self._begin(call["id"], name, arguments)
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()
-        result = await self._result(name, arguments)
+        result = ToolResult(INTERRUPTED, is_error=True) if is_interrupted else await self._alive(name, arguments)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
         self._transcript.add_result(call["id"], _sendable(result.text), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
@@ -125,6 +144,29 @@ class ToolCalls:
             await self._tell("policy.denied", tool=shown_name, target=target, rule=result.denied.rule, message=message)
         else:
             await self._tell("tool.used", name=shown_name, target=target, ok=not result.is_error, ms=ms)
+
+    async def _begin(self, id: str, name: str, arguments: Any) -> bool:
+        """Note that a call begins which must not be made twice; False if it was begun before and may have happened."""
+        if name == self.ending or not isinstance(arguments, dict) or self._toolbox.is_repeatable(name):
+            return True
+        mark = await self._toolbox.mark(name, arguments)
+        if id in self._transcript.begun:
+            return bool(mark) and mark == self._transcript.begun[id]
+        self._transcript.add_begun(id, mark)
+        return True
+
+    async def _alive(self, name: str, arguments: Any) -> ToolResult:
+        """The result of a call; while it runs, its agent is not lost, however long it takes."""
+        pulse = asyncio.create_task(self._pulse(), name="pulse of a tool call")
+        try:
+            return await self._result(name, arguments)
+        finally:
+            pulse.cancel()
+
+    async def _pulse(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_S)  # a tool runs in real time, whatever the clock
 
     async def _result(self, name: str, arguments: Any) -> ToolResult:
         """The result of a call; whatever a tool raises is told to the model and never ends the agent."""

@@ -41,6 +41,7 @@ from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
+from .allowance import Allowance
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 
@@ -74,6 +75,7 @@ class AgentAct:
         self.scratch = self.layout.state_dir / "scratch" / instance.id
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.scope = Scope(self.tree, self.service, self.scratch)
+        self.allowance = Allowance(self.service.timeout_s)
         self.command = ""  # the request with which it was handed in, if somebody outside did
 
     async def perform(self) -> None:
@@ -86,7 +88,7 @@ class AgentAct:
         await self._place(hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
         try:
-            async with asyncio.timeout(self.service.timeout_s) as self.limit:
+            async with self.allowance:
                 outcome = await self._converse(hub, log)
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
@@ -156,19 +158,12 @@ class AgentAct:
             self.clock,
             self._report,
             max_turns=service.max_turns,
-            clearance=self._clearance,
+            clearance=lambda: self.runner.clearance(task.id),
+            excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
         return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
-
-    async def _clearance(self) -> None:
-        """Wait for leave to take the next step; time spent held does not count against the task."""
-        loop = asyncio.get_running_loop()
-        asked_s = loop.time()
-        await self.runner.clearance(self.task.id)
-        if (held_s := loop.time() - asked_s) > 0.1 and (when := self.limit.when()) is not None:
-            self.limit.reschedule(when + held_s)
 
     def _planning(self) -> tuple[EndingTool, str]:
         """The architect's task: the first plan, or a change of it."""

@@ -6,6 +6,7 @@ where it opens or runs something, so that what was judged is what is touched.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,12 +21,14 @@ from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tool
 from .files import file_tools
+from .fingerprint import fingerprint
 from .schema import violations
 from .scope import Scope
 from .search import search_tools
 
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
+REPEATABLE = READ_ONLY | {"Write", "commit", "request_tasks"}
 _TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,17 @@ class Toolbox:
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side."""
         return name in READ_ONLY and name in self._offered
+
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a call that was begun and never finished may simply be made again."""
+        return name in REPEATABLE
+
+    async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """The fingerprint of the file that an Edit is about to change; empty for every other call."""
+        path = arguments.get("file_path")
+        if name != "Edit" or not isinstance(path, str):
+            return ""
+        return await asyncio.to_thread(fingerprint, self._scope, path)
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Check and run one call. Refusals and failures come back as error results with what to do next."""

@@ -306,6 +306,7 @@ async def test_starting_again_at_any_point_gives_the_same_history_and_repeats_no
 
     for cut in sorted({*starts, *torn}):
         desk = Desk(tmp_path / str(cut))
+        desk.toolbox.repeatable.add("Bash")
         desk.transcript_path.write_bytes(raw[:cut])
         kept = [json.loads(line) for line in raw[:cut].split(b"\n")[:-1]]
         (desk.tree / "a.py").write_text("A = 1\n")
@@ -321,7 +322,7 @@ async def test_starting_again_at_any_point_gives_the_same_history_and_repeats_no
         assert made == len(whole.toolbox.made) - finished
 
 
-async def test_an_agent_cancelled_in_a_tool_goes_on_there(tmp_path: Path) -> None:
+async def test_an_agent_cancelled_in_a_command_is_told_so_and_goes_on_there(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     reached, call_ = asyncio.Event(), desk.toolbox.call
 
@@ -341,7 +342,11 @@ async def test_an_agent_cancelled_in_a_tool_goes_on_there(tmp_path: Path) -> Non
 
     desk.toolbox.call = call_  # type: ignore[method-assign]
     assert await desk.work(turn(handoff())) == Handoff("all of it")
-    assert desk.toolbox.made == ["Bash one", "Bash two"]
+    assert desk.toolbox.made == ["Bash one"]
+    one, two = results_of(history(desk)[2])
+    assert "is_error" not in one
+    assert two["is_error"], "nobody knows what it did"
+    assert "interrupted" in two["content"]
 
 
 async def test_two_agents_side_by_side_share_nothing(tmp_path: Path) -> None:
