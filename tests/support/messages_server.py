@@ -21,8 +21,9 @@ Request = Mapping[str, Any]
 class Answer:
     """What the server does with one request.
 
-    ``events`` are streamed; ``ending`` is ``close`` (a clean end), ``drop`` (the connection is reset) or ``hang``
-    (nothing more comes, until the server is stopped). ``status`` other than 200 sends ``body`` instead.
+    ``events`` are streamed; ``ending`` is ``close`` (a clean end), ``drop`` (the connection is reset), ``hang``
+    (nothing more comes, until the server is stopped) or ``ping`` (nothing but pings). ``status`` other than 200 sends
+    ``body`` instead.
     """
 
     events: Sse = ()
@@ -160,18 +161,25 @@ class MessagesServer:
         stream = b"".join(map(sse, answer.events)) + answer.raw
         size = answer.piece_bytes or len(stream) or 1
         for at in range(0, len(stream), size):
-            piece = stream[at : at + size]
-            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            _chunk(writer, stream[at : at + size])
             await writer.drain()
         if answer.ending == "hang":
             await reader.read()
             return False
+        while answer.ending == "ping":
+            _chunk(writer, sse({"type": "ping"}))
+            await writer.drain()
+            await asyncio.sleep(0.02)
         if answer.ending == "drop":
             writer.transport.abort()
             return False
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+
+def _chunk(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
 async def _tell_facts(writer: asyncio.StreamWriter, facts: Mapping[str, Any] | None) -> bool:
