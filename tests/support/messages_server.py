@@ -99,6 +99,7 @@ class MessagesServer:
     ) -> None:
         self.answers = list(answers)
         self.decide = decide
+        self.connections = 0
         self.facts: dict[str, Mapping[str, Any]] = {}
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -130,6 +131,7 @@ class MessagesServer:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.connections += 1
         try:
             while await self._answer(reader, writer):
                 pass

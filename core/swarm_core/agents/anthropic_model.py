@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 15.0
 FACTS_TIMEOUT_S = 20.0
+DRAIN_S = 0.2
 # A server that only says that it is still there is believed this many times longer than one that says nothing.
 PING_PATIENCE = 3
 COMPACTION_BETA = "compact-2026-01-12"
@@ -51,6 +52,7 @@ class AnthropicModel:
         self._clock = clock
         self._client: Any = None
         self._connecting = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self._facts: dict[str, ModelFacts] = {}
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
@@ -76,7 +78,10 @@ class AnthropicModel:
                         for event in lines.feed(chunk):
                             if event.get("type") != "ping":
                                 watch.news()
-                            if (news := assembly.take(event)) is not None:
+                            news = assembly.take(event)
+                            if assembly.turn is not None:
+                                await _drained(chunks)
+                            if news is not None:
                                 yield news
                             if assembly.turn is not None:
                                 break
@@ -89,14 +94,15 @@ class AnthropicModel:
 
     async def _known(self, client: Any, model: str) -> ModelFacts:
         """The facts about a model, asked of the server once; the list's if it does not say."""
-        if model not in self._facts:
-            facts = listed(model)
-            with contextlib.suppress(Exception):  # a proxy without the address, no network: the call itself will tell
-                async with asyncio.timeout(FACTS_TIMEOUT_S):
-                    answer = await client.models.with_raw_response.retrieve(model)
-                    facts = told(model, json.loads(await answer.text()))
-            self._facts[model] = facts
-        return self._facts[model]
+        async with self._asking:
+            if model not in self._facts:
+                facts = listed(model)
+                with contextlib.suppress(Exception):  # a proxy without the address, no network: the call will tell
+                    async with asyncio.timeout(FACTS_TIMEOUT_S):
+                        answer = await client.models.with_raw_response.retrieve(model)
+                        facts = told(model, json.loads(await answer.text()))
+                self._facts[model] = facts
+            return self._facts[model]
 
     async def close(self) -> None:
         """Give the connections back. The model may be used again afterwards."""
@@ -141,6 +147,14 @@ async def _posted(client: Any, request: ModelRequest, facts: ModelFacts) -> Any:
         stream=True,
         stream_cls=library.AsyncStream[object],
     )
+
+
+async def _drained(chunks: AsyncIterator[bytes]) -> None:
+    """Read what is left behind a whole turn, which is nothing, so that the connection serves the next one too."""
+    with contextlib.suppress(Exception):  # the turn is whole, whatever becomes of the connection
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in chunks:
+                pass
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
