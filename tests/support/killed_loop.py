@@ -62,7 +62,7 @@ class Fate:
         os.write = self._on_write
         os.replace = self._on_replace
 
-    def _on_write(self, fd: int, data: Any, /) -> int:
+    def _on_write(self, fd: int, data: Any, /) -> Any:
         half = bytes(data)[: len(data) // 2]
         return self._done(lambda: self._write(fd, data), lambda: self._write(fd, half))
 

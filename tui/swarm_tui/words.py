@@ -107,6 +107,13 @@ def spent(usage: Usage) -> str:
     return f"{short(usage.tokens)} tok ${usage.cost_usd:.2f}"
 
 
+def cached(usage: Usage) -> str:
+    """``cache 87 %``: how much of the prompts came from the provider's cache; nothing where nothing was cached."""
+    if usage.cache_hit_rate is None or not usage.cache_read_tokens + usage.cache_write_tokens:
+        return ""
+    return f"cache {usage.cache_hit_rate * 100:.0f} %"
+
+
 def elapsed(start: str, end: str) -> str:
     """``1:02:03`` or ``2:03`` between two times of the journal."""
     between_s = seconds_between(start, end)

@@ -23,17 +23,17 @@ from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from .assembly import EventLines, LineTooLong, StreamTruncated, TurnAssembly
 from .failures import model_error
 from .model import ModelEvent, ModelRequest
-from .model_facts import ModelFacts, listed, told
+from .model_facts import ModelFacts, facts_of, listed_facts
+from .request_body import request_body
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 15.0
-FACTS_TIMEOUT_S = 20.0
+FACTS_TIMEOUT_S = 5.0
 DRAIN_S = 0.2
 # A server that only says that it is still there is believed this many times longer than one that says nothing.
 PING_PATIENCE = 3
 COMPACTION_BETA = "compact-2026-01-12"
-_CACHED = {"type": "ephemeral"}
 
 
 class AnthropicModel:
@@ -52,8 +52,8 @@ class AnthropicModel:
         self._clock = clock
         self._client: Any = None
         self._connecting = asyncio.Lock()
-        self._asking = asyncio.Lock()
         self._facts: dict[str, ModelFacts] = {}
+        self._asking = asyncio.Lock()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Deltas as they come, then the turn. Raises ModelError for whatever goes wrong, and only that.
@@ -62,7 +62,7 @@ class AnthropicModel:
         """
         try:
             client = await self._connected()
-            facts = await self._known(client, request.model)
+            facts = await self._facts_of(client, request.model)
             async with contextlib.AsyncExitStack() as open_things:
                 watch = _Watch(self._clock, self._idle_s)
                 await open_things.enter_async_context(watch)
@@ -92,18 +92,6 @@ class AnthropicModel:
         except Exception as error:  # noqa: BLE001 - no error of a library leaves this port
             raise model_error(error, now=self._clock.now(), secrets=self._secrets()) from None
 
-    async def _known(self, client: Any, model: str) -> ModelFacts:
-        """The facts about a model, asked of the server once; the list's if it does not say."""
-        async with self._asking:
-            if model not in self._facts:
-                facts = listed(model)
-                with contextlib.suppress(Exception):  # a proxy without the address, no network: the call will tell
-                    async with asyncio.timeout(FACTS_TIMEOUT_S):
-                        answer = await client.models.with_raw_response.retrieve(model)
-                        facts = told(model, json.loads(await answer.text()))
-                self._facts[model] = facts
-            return self._facts[model]
-
     async def close(self) -> None:
         """Give the connections back. The model may be used again afterwards."""
         client, self._client = self._client, None
@@ -115,6 +103,20 @@ class AnthropicModel:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._connect)
             return self._client
+
+    async def _facts_of(self, client: Any, model: str) -> ModelFacts:
+        """What ``model`` can do: asked once, so that all its requests have the same parameters and share a cache.
+
+        Only what makes a call fail for certain is worth an error, and the call itself reports that.
+        """
+        async with self._asking:
+            if model not in self._facts:
+                facts = listed_facts(model)
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(FACTS_TIMEOUT_S):
+                        facts = facts_of(await client.models.retrieve(model), facts)
+                self._facts[model] = facts
+            return self._facts[model]
 
     def _connect(self) -> Any:
         library = import_module("anthropic")
@@ -134,7 +136,7 @@ class AnthropicModel:
 
 async def _posted(client: Any, request: ModelRequest, facts: ModelFacts) -> Any:
     """The response to one attempt, its body not yet read. Raises the library's errors."""
-    body = _parameters(request, facts)
+    body = request_body(request, facts)
     headers = {"content-type": "application/json", "x-stainless-raw-response": "stream"}
     if "context_management" in body:
         headers["anthropic-beta"] = COMPACTION_BETA
@@ -163,39 +165,6 @@ def encoded(body: Mapping[str, Any]) -> bytes:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _parameters(request: ModelRequest, facts: ModelFacts) -> dict[str, Any]:
-    """The request's body.
-
-    Tools and system prompt are the same bytes for all agents of a model and carry a cache breakpoint of their own, so
-    that agents share that prefix; the top-level ``cache_control`` moves a second one along with the conversation.
-    What is asked for when the history grows long is the same from the first request on: a change would cost the cache.
-    """
-    max_tokens = facts.max_tokens(request.max_tokens)
-    tools = [
-        {"name": tool.name, "description": tool.description, "input_schema": dict(tool.input_schema)}
-        for tool in sorted(request.tools, key=lambda tool: tool.name)
-    ]
-    return {
-        "model": request.model,
-        "max_tokens": max_tokens,
-        "system": [{"type": "text", "text": request.system, "cache_control": _CACHED}],
-        "messages": list(request.messages),
-        "thinking": {"type": "adaptive", "display": "summarized"},
-        "cache_control": _CACHED,
-        "stream": True,
-        **({"tools": tools} if tools else {}),
-        **_compaction(facts.compaction_trigger(max_tokens)),
-    }
-
-
-def _compaction(trigger_tokens: int) -> dict[str, Any]:
-    """The server shortens a long history itself; ours keeps every message, and its summary as one more block."""
-    if not trigger_tokens:
-        return {}
-    trigger = {"type": "input_tokens", "value": trigger_tokens}
-    return {"context_management": {"edits": [{"type": "compact_20260112", "trigger": trigger}]}}
 
 
 class _Watch:

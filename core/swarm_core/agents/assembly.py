@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from swarm_core.vocabulary.entities import Usage
 
-from .model import MAX_TURN_CHARS, TOO_LARGE, ModelEvent, TextDelta, ThinkingDelta, Turn
+from .model import MAX_TURN_CHARS, TOO_LARGE, ModelEvent, TextDelta, ThinkingDelta, Turn, TurnBegun
 
 # A turn cut off by its length ends with half a tool call by right; nothing was lost on the way.
 _CUT_BY_RIGHT = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
@@ -144,6 +144,7 @@ class TurnAssembly:
                 self._has_begun = True
                 self._model = str(event["message"].get("model", ""))
                 self._usage.update(event["message"].get("usage") or {})
+                return TurnBegun()
             case "content_block_start":
                 self._open(int(event["index"]), dict(event["content_block"]))
             case "content_block_delta":
@@ -240,6 +241,7 @@ class TurnAssembly:
             cache_read_tokens=_sum(rows, "cache_read_input_tokens"),
             cache_write_tokens=_sum(rows, "cache_creation_input_tokens"),
             calls=1,
+            cache_write_1h_tokens=_sum([row.get("cache_creation") or {} for row in rows], "ephemeral_1h_input_tokens"),
         )
 
     def _context_tokens(self) -> int:
@@ -247,17 +249,14 @@ class TurnAssembly:
         rows = self._iterations()
         if len(rows) < 2:
             return 0
-        *_, last = rows
-        return (
-            last.get("output_tokens", 0)
-            if last.get("type") == "compaction"
-            else sum(_sum([last], name) for name in _COUNTS)
-        )
+        # A summary alone is all that is left of the history behind it.
+        counts = ("output_tokens",) if rows[-1].get("type") == "compaction" else _COUNTS
+        return sum(_sum(rows[-1:], name) for name in counts)
 
     def _iterations(self) -> list[Mapping[str, Any]]:
         rows = self._usage.get("iterations")
         return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _sum(rows: Sequence[Mapping[str, Any]], name: str) -> int:
-    return sum(value for row in rows if isinstance(value := row.get(name), int))
+def _sum(rows: Sequence[Any], name: str) -> int:
+    return sum(value for row in rows if isinstance(row, Mapping) and isinstance(value := row.get(name), int))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from swarm_core.tools.base import ToolDefinition, ToolResult
+from swarm_core.tools.spill import bounded
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
@@ -15,7 +16,6 @@ from .coordination import EndingTool, Outcome
 from .log import AgentLog
 from .transcript import Transcript
 
-MAX_RESULT_CHARS = 40_000
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
 BEAT_S = 30.0
@@ -135,7 +135,7 @@ class ToolCalls:
         started_s = self._clock.monotonic_s()
         result = ToolResult(INTERRUPTED, is_error=True) if is_interrupted else await self._alive(name, arguments)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
-        self._transcript.add_result(call["id"], _sendable(result.text), is_error=result.is_error)
+        self._transcript.add_result(call["id"], _sendable(result), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
         shown_name = clean_line(name, 64)
         target = clean_line(result.target or _shown(arguments), MAX_TARGET_CHARS)
@@ -202,9 +202,7 @@ def _shown(arguments: Any) -> str:
     return ""
 
 
-def _sendable(text: str) -> str:
-    """Text that can be sent as UTF-8 and does not flood the history; tools bound and spill their output themselves."""
-    if len(text) > MAX_RESULT_CHARS:
-        half = MAX_RESULT_CHARS // 2
-        text = f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+def _sendable(result: ToolResult) -> str:
+    """Text that can be sent as UTF-8 and does not flood the history, whoever made the result."""
+    text = bounded(result.text, is_error=result.is_error, directory=None)
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -32,6 +32,7 @@ How you work
 never see each other's unfinished work.
 - Your role says which directories you may write. A call outside them is denied; do not try to get around a denial, \
 say in your handoff what you would have needed.
+- You see the tools of every role. Your first message names those that are open to you.
 - Git is read-only for you. Steps worth keeping go through the `commit` tool; the engine commits whatever else you \
 leave in the worktree, checks it and merges it.
 - Read before you change. Keep to the style of what is there. Change what your task asks for and nothing else.
@@ -58,24 +59,34 @@ def iteration_of(message: Message) -> int | None:
     return int(match[1]) if match else None
 
 
+def open_tools(names: Sequence[str], ending: str) -> str:
+    """Which of the tools that everybody is told of are open to one agent."""
+    return (
+        f"Tools open to you: {', '.join((*names, ending))}. The others you see belong to other roles: a call is denied."
+    )
+
+
 def opening_message(
     service: ServiceSpec,
     task: Task,
     run: Run,
     tree: Path,
     *,
+    tools: str = "",
     dependencies: Sequence[Task] = (),
     notes: Sequence[str] = (),
     constraints: Sequence[str] = (),
 ) -> str:
     """The first message to whoever works on ``task`` without a history of it.
 
-    ``dependencies`` are the finished tasks this one builds on, ``notes`` the operator's words on rejected rounds.
+    ``dependencies`` are the finished tasks this one builds on, ``notes`` the operator's words on rejected rounds,
+    ``tools`` says which tools are open to the agent (``open_tools``).
     """
     parts = [
         _marker(task.iteration),
         f"You are the service `{service.key}`. Your worktree is {tree}.",
         _role(service),
+        *([tools] if tools else []),
         f"The run's goal:\n{quote(run.goal or run.title)}",
         f"Your task is {task.id} (priority {task.priority}):\n{quote(task.title)}\n>\n{quote(task.description)}",
     ]
@@ -104,7 +115,13 @@ def follow_up_message(iteration: int, notes: Sequence[str]) -> str:
 
 
 def planning_message(
-    run: Run, workers: Mapping[str, ServiceSpec], tree: Path, *, iteration: int = 1, notes: Sequence[str] = ()
+    run: Run,
+    workers: Mapping[str, ServiceSpec],
+    tree: Path,
+    *,
+    iteration: int = 1,
+    notes: Sequence[str] = (),
+    tools: str = "",
 ) -> str:
     """The first message to the architect: the goal, and who there is to work on it."""
     team = "\n\n".join(f"Service `{key}`:\n{_role(service)}" for key, service in workers.items())
@@ -121,6 +138,8 @@ def planning_message(
     ]
     if notes:
         parts.insert(3, _notes(notes))
+    if tools:
+        parts.insert(2, tools)
     return "\n\n".join(parts) + "\n"
 
 
@@ -132,6 +151,7 @@ def consultation_message(
     *,
     tasks: Sequence[Task],
     about: Task | None,
+    tools: str = "",
 ) -> str:
     """The message to the architect when the plan may have to change: a task failed, or an agent asks for more."""
     team = "\n\n".join(f"Service `{key}`:\n{_role(service)}" for key, service in workers.items())
@@ -147,6 +167,8 @@ def consultation_message(
         team,
         "The tasks:\n" + "\n".join(rows),
     ]
+    if tools:
+        parts.insert(2, tools)
     if about is not None:
         parts.append(
             f"{about.id} failed after {about.attempt} attempts, last with `{about.instance}`:\n"

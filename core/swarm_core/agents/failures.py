@@ -203,6 +203,10 @@ def _describe(error: BaseException) -> str:
 
 def _root_cause(error: BaseException) -> BaseException:
     """What was wrong in the end: "Connection error." does not say that a name could not be resolved."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+    while True:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            return error

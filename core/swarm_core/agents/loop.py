@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from swarm_core.tools.base import ToolDefinition
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
@@ -24,7 +25,7 @@ from .admission import Admission, Call, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .log import AgentLog
-from .model import MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
+from .model import CACHE_TTL_S, MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
 from .patience import MAX_RETRIES, Patience
 from .prices import cost_usd
 from .soundness import flaw_of, is_too_large
@@ -43,7 +44,8 @@ Report = Callable[[Draft], Awaitable[None]]
 class Seat:
     """Who works on what, with which model. ``system`` is the same text for all agents of a model.
 
-    ``about`` is the task a consultation of the architect is about, ``about_service`` whose it is.
+    ``about`` is the task a consultation of the architect is about, ``about_service`` whose it is. ``feature`` is what
+    its calls are counted as: ``plan``, ``mend``, ``work`` or ``rework``.
     """
 
     instance: str
@@ -53,6 +55,9 @@ class Seat:
     model: str
     system: str
     max_tokens: int = 16_000
+    effort: str = ""
+    cache_ttl_s: int = CACHE_TTL_S
+    feature: str = "work"
     about: str = ""
     about_service: str = ""
 
@@ -100,8 +105,13 @@ class AgentLoop:
         self._admissions = admissions
         self._excused = excused
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat)
-        self._tools = (*toolbox.definitions, ending.definition)
+        self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
+
+    @staticmethod
+    def tools_of(toolbox: Toolbox, ending: EndingTool) -> Sequence[ToolDefinition]:
+        """Every tool the model is told of; the toolbox may know the ending one too, as closed to other roles."""
+        return tuple({tool.name: tool for tool in (*toolbox.definitions, ending.definition)}.values())
 
     async def run(self, opening: str, iteration: int = 1, *, follow_up: str = "") -> Outcome:
         """Work until there is an outcome.
@@ -123,7 +133,7 @@ class AgentLoop:
                 self._log.write("note", f"iteration {iteration} of {self._seat.task}: {self._seat.title}")
             else:
                 self._log.write("note", f"continues {self._seat.task} after {transcript.turns} turns")
-            await self._tell_turn(ms=0)
+            await self._tell_turn(0, self._seat.feature)
             while True:
                 if outcome := await self._settle():
                     return outcome
@@ -198,14 +208,15 @@ class AgentLoop:
                     raise
                 await self._wait(error, wait_s, patience.attempt)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
+        feature = "reminder" if self._transcript.nudges else self._seat.feature
         cost = cost_usd(turn.model, turn.usage)
         turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
         self._transcript.add_turn(turn)
         if cost is None and self._transcript.turns == 1:
             self._log.write("note", f"no price is known for {turn.model}: its calls count as 0 USD")
-        await self._tell_turn(ms)
+        await self._tell_turn(ms, feature)
 
-    async def _tell_turn(self, ms: int) -> None:
+    async def _tell_turn(self, ms: int, feature: str) -> None:
         """Bring the last turn's cost into the journal, unless it is there. A crash in between may count it twice,
         never not at all."""
         turn = self._transcript.untold
@@ -219,9 +230,11 @@ class AgentLoop:
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cache_read_tokens,
             cache_write_tokens=usage.cache_write_tokens,
+            cache_write_1h_tokens=usage.cache_write_1h_tokens,
             cost_usd=round(usage.cost_usd, 6),
             stop_reason=clean_line(turn.stop_reason, 40),
             ms=ms,
+            feature=feature,
         )
         self._transcript.add_told()
 
@@ -259,6 +272,8 @@ class AgentLoop:
             messages=self._transcript.messages,
             tools=self._tools,
             max_tokens=seat.max_tokens,
+            effort=seat.effort,
+            cache_ttl_s=seat.cache_ttl_s,
             hints={
                 "service": seat.service,
                 "task": seat.task,
@@ -266,6 +281,7 @@ class AgentLoop:
                 "iteration": str(self._iteration),
                 "about": seat.about,
                 "about_service": seat.about_service,
+                "ending": self._calls.ending,
             },
         )
 

@@ -1,7 +1,7 @@
-"""What is known about a model: how much it reads and writes at once, and what its server does about a long history.
+"""What a model can do: from the API where it answers, otherwise from the dated list in ``models.yaml``.
 
-The API says it (``GET /v1/models/<id>``). Where it does not, because a proxy has no such address or the network is
-down, the dated list in ``model_facts.yaml`` does, and of a model that is in neither nothing is assumed.
+Asking a model for what it cannot do is an error 400, so the parameters of a request follow from these facts and from
+no constant in the code.
 """
 
 from __future__ import annotations
@@ -9,72 +9,99 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# The server refuses a lower trigger. Above it, a history is shortened when three quarters of the window are used.
-MIN_TRIGGER_TOKENS = 50_000
+from swarm_core.vocabulary.spec import EFFORTS
+
+COMPACTION = "compact_20260112"
+MIN_TRIGGER_TOKENS = 50_000  # the server refuses less
 _SNAPSHOT = re.compile(r"-\d{8}$")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """``context_tokens`` and ``max_output_tokens`` are 0 where they are not known; ``source`` says who says so."""
+    """Limits in tokens; ``thinking`` and ``effort`` are the values a request may name.
 
-    model: str
-    context_tokens: int = 0
-    max_output_tokens: int = 0
+    ``can_compact``: the server shortens a long history itself if it is asked to.
+    """
+
+    context_tokens: int
+    max_output_tokens: int
+    thinking: frozenset[str]
+    effort: frozenset[str]
+    cache_minimum_tokens: int
+    has_system_messages: bool
     can_compact: bool = False
-    source: str = ""
-
-    def max_tokens(self, wanted: int) -> int:
-        """How long a turn may be when it should be at most ``wanted`` tokens."""
-        return min(wanted, self.max_output_tokens) if self.max_output_tokens else wanted
+    is_known: bool = True
 
     def compaction_trigger(self, max_tokens: int) -> int:
-        """From how many tokens on the server shortens the history; 0 if it should not, or cannot."""
-        if not self.can_compact or self.context_tokens <= 0:
-            return 0
-        return max(MIN_TRIGGER_TOKENS, self.context_tokens * 3 // 4 - max_tokens)
+        """From how many tokens on the server shortens the history, three quarters of the window; 0 if it cannot."""
+        return max(MIN_TRIGGER_TOKENS, self.context_tokens * 3 // 4 - max_tokens) if self.can_compact else 0
+
+    def effort_for(self, wanted: str) -> str:
+        """The level to ask for: ``wanted``, or the next lower one that there is; empty for the model's own."""
+        levels = EFFORTS[: EFFORTS.index(wanted) + 1] if wanted in EFFORTS else ()
+        return next((level for level in reversed(levels) if level in self.effort), "")
 
 
-def listed(model: str) -> ModelFacts:
-    """What the dated list knows. A dated snapshot (``claude-x-20261101``) is what its model is."""
-    data = _list()
-    row = data["models"].get(model) or data["models"].get(_SNAPSHOT.sub("", model))
-    if row is None:
-        return ModelFacts(model, source="nobody")
-    return ModelFacts(model, row["context"], row["output"], bool(row["compact"]), f"the list of {data['as_of']}")
+def listed_facts(model: str) -> ModelFacts:
+    """The facts of the list; a dated snapshot (``claude-x-20261101``) can what its model can.
+
+    A model that is not listed gets what every recent one can, with ``is_known`` False.
+    """
+    models = _list()["models"]
+    row = models.get(model) or models.get(_SNAPSHOT.sub("", model))
+    facts = _facts(row or _list()["unknown"])
+    return facts if row else replace(facts, is_known=False)
 
 
-def told(model: str, answer: Mapping[str, Any]) -> ModelFacts:
-    """What the API says about a model; what it leaves open is taken from the list."""
-    known = listed(model)
-    management = _part(_part(answer, "capabilities"), "context_management")
-    compact = management.get("compact_20260112")
-    return ModelFacts(
-        model,
-        _count(answer, "max_input_tokens") or known.context_tokens,
-        _count(answer, "max_tokens") or known.max_output_tokens,
-        bool(_part(management, "compact_20260112").get("supported")) if compact is not None else known.can_compact,
-        "the API",
+def facts_of(info: Any, listed: ModelFacts) -> ModelFacts:
+    """``listed``, with everything that the API says in ``info`` (a ``ModelInfo``) put in its place."""
+    thinking, effort, can_compact = listed.thinking, listed.effort, listed.can_compact
+    if (capabilities := getattr(info, "capabilities", None)) is not None:
+        known_thinking = getattr(getattr(capabilities, "thinking", None), "types", None)
+        known_effort = getattr(capabilities, "effort", None)
+        known_context = getattr(capabilities, "context_management", None)
+        if known_thinking is not None:
+            thinking = _supported(known_thinking, ("adaptive", "between_tools", "disabled", "enabled"))
+        if known_effort is not None:
+            effort = _supported(known_effort, EFFORTS)
+        if known_context is not None:
+            can_compact = bool(_supported(known_context, (COMPACTION,)))
+    return replace(
+        listed,
+        context_tokens=info.max_input_tokens or listed.context_tokens,
+        max_output_tokens=info.max_tokens or listed.max_output_tokens,
+        thinking=thinking,
+        effort=effort,
+        can_compact=can_compact,
+        is_known=True,
     )
 
 
-def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = data.get(name)
-    return value if isinstance(value, dict) else {}
+def turn_tokens(model: str) -> int:
+    """How many tokens one turn of ``model`` may write."""
+    return min(int(_list()["turn_tokens"]), listed_facts(model).max_output_tokens)
 
 
-def _count(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def as_of() -> str:
+    """The day the list was made, ``YYYY-MM-DD``."""
+    return str(_list()["as_of"])
+
+
+def _supported(kinds: Any, names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name for name in names if getattr(getattr(kinds, name, None), "supported", False))
+
+
+def _facts(row: Mapping[str, Any]) -> ModelFacts:
+    return ModelFacts(**{**row, "thinking": frozenset(row["thinking"]), "effort": frozenset(row["effort"])})
 
 
 @functools.cache
 def _list() -> Mapping[str, Any]:
     import yaml
 
-    data: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("model_facts.yaml").read_bytes())
+    data: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("models.yaml").read_bytes())
     return data

@@ -30,7 +30,8 @@ def cost_usd(model: str, usage: Usage) -> float | None:
     dollars: float = (
         usage.input_tokens * rates["input"]
         + usage.output_tokens * rates["output"]
-        + usage.cache_write_tokens * rates["cache_write"]
+        + (usage.cache_write_tokens - usage.cache_write_1h_tokens) * rates["cache_write"]
+        + usage.cache_write_1h_tokens * rates.get("cache_write_1h", 2 * rates["input"])
         + usage.cache_read_tokens * rates["cache_read"]
     )
     return _PER_TOKEN * times * dollars

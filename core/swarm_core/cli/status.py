@@ -9,6 +9,7 @@ from typing import Any
 
 from swarm_core.client import EngineStatus
 from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.entities import Usage
 from swarm_core.vocabulary.view import RunView
 from swarm_core.vocabulary.waits import waits_for
 
@@ -37,24 +38,34 @@ def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
         "run": asdict(view.run),
         "seq": view.last_seq,
         "engine": asdict(engine),
-        "usage": asdict(view.usage),
+        "usage": _usage(view.usage),
         "denials": view.denials,
         "held_services": dict(view.held_services),
         "incidents": [asdict(incident) for incident in view.incidents.values()],
         "phases": [asdict(phase) for phase in view.phases.values()],
-        "instances": [asdict(instance) for instance in view.instances.values()],
-        "tasks": [{**asdict(task), "waits_for": waits_for(view, task)} for task in view.tasks.values()],
+        "instances": [{**asdict(i), "usage": _usage(i.usage)} for i in view.instances.values()],
+        "tasks": [
+            {**asdict(task), "usage": _usage(task.usage), "waits_for": waits_for(view, task)}
+            for task in view.tasks.values()
+        ],
         "gates": [asdict(gate) for gate in view.gates.values()],
     }
 
 
+def _usage(usage: Usage) -> dict[str, Any]:
+    rate = usage.cache_hit_rate
+    return {**asdict(usage), "cache_hit_rate": None if rate is None else round(rate, 4)}
+
+
 def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
     run, usage = view.run, view.usage
+    cached = f"  cache {usage.cache_hit_rate:.0%}" if usage.cache_read_tokens and usage.cache_hit_rate else ""
     alive = f"engine {engine.pid}" if engine.is_alive else "no engine"
     out = [
         f"{run.id}  {run.status}{f' ({run.outcome})' if run.outcome else ''}  {alive}",
         f"  {run.title}",
-        f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}  {len(view.open_gates)} gates waiting  {view.denials} denials",
+        f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}{cached}  {len(view.open_gates)} gates waiting"
+        f"  {view.denials} denials",
     ]
     if run.reason:
         out.append(f"  {run.reason}")

@@ -3,7 +3,7 @@
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
 ``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel`` and ``checks``.
+``max_parallel``, ``effort`` and ``checks``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from swarm_core.vocabulary.spec import (
     ADAPTERS,
     ALL_TOOLS,
     DEFAULT_MODEL,
+    EFFORTS,
     CheckSpec,
     ServiceSpec,
     SwarmSpec,
@@ -57,7 +58,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "checks")
+_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks")
 
 
 def load(path: Path) -> SwarmSpec:
@@ -94,6 +95,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "effort" in top:
+        extras["effort"] = top["effort"].choice(EFFORTS)
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 

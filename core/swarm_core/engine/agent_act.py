@@ -11,28 +11,21 @@ from typing import TYPE_CHECKING, Any
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
+    open_tools,
     opening_message,
     planning_message,
     system_prompt,
 )
-from swarm_core.agents.coordination import (
-    EndingTool,
-    Handoff,
-    Outcome,
-    Plan,
-    PlannedTask,
-    Stalled,
-    handoff_tool,
-    plan_tool,
-)
+from swarm_core.agents.coordination import Handoff, Outcome, Plan, PlannedTask, Stalled
 from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
-from swarm_core.agents.replanning import change_plan_tool, request_tasks_tool
+from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
+from swarm_core.agents.model_facts import turn_tokens
+from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.scope import Scope
-from swarm_core.tools.toolbox import Toolbox, standard_tools
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
@@ -44,6 +37,7 @@ from swarm_core.workspace.hub import Hub
 from .allowance import Allowance
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
     from .acts import Hands
@@ -126,16 +120,25 @@ class AgentAct:
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
-        tools = standard_tools(self.scope, self.scratch, self.clock)
+        workers = self.runner.spec.workers
+        own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
+        toolbox, ending = equip(
+            self.scope, self.scratch, self.clock, own, task, tasks=view.tasks.values(), workers=workers
+        )
+        told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
-            ending, opening = self._planning()
+            opening = self._planning(told)
         else:
-            ending = handoff_tool()
-            tools.append(Tool(COMMIT, lambda given: self._commit(hub, given)))
-            tools.append(request_tasks_tool(self._request))
             finished = [view.tasks[key] for key in task.dependencies]
             opening = opening_message(
-                service, task, view.run, self.tree, dependencies=finished, notes=task.notes, constraints=self._notices()
+                service,
+                task,
+                view.run,
+                self.tree,
+                dependencies=finished,
+                notes=task.notes,
+                constraints=self._notices(),
+                tools=told,
             )
         about = view.tasks.get(task.about)
         seat = Seat(
@@ -145,13 +148,18 @@ class AgentAct:
             task.title,
             service.model,
             system_prompt(),
+            max_tokens=turn_tokens(service.model),
+            effort=self.runner.spec.effort,
+            # The architect's next turn often waits for the operator; a worker's comes within seconds.
+            cache_ttl_s=LONG_CACHE_TTL_S if task.is_planning else CACHE_TTL_S,
+            feature=feature_of(task),
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
-            Toolbox(self.scope, tools, service),
+            toolbox,
             ending,
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
@@ -165,23 +173,23 @@ class AgentAct:
         notes = [*task.notes[-1:], *self._notices()]
         return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
 
-    def _planning(self) -> tuple[EndingTool, str]:
+    def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""
         view, task = self.runner.view, self.task
         workers = {key: self.runner.spec.services[key] for key in self.runner.spec.workers}
         if task.id == PLANNING_TASK:
-            opening = planning_message(view.run, workers, self.tree, iteration=task.iteration, notes=task.notes)
-            return plan_tool(tuple(workers)), opening
-        states = {name: known.status for name, known in view.tasks.items() if not known.is_planning}
-        opening = consultation_message(
+            return planning_message(
+                view.run, workers, self.tree, iteration=task.iteration, notes=task.notes, tools=tools
+            )
+        return consultation_message(
             view.run,
             task,
             workers,
             self.tree,
             tasks=[known for known in view.tasks.values() if not known.is_planning],
             about=view.tasks.get(task.about),
+            tools=tools,
         )
-        return change_plan_tool(tuple(workers), states), opening
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""

@@ -11,6 +11,7 @@ from swarm_core.agents.cast import cast
 from swarm_core.agents.model import Model
 from swarm_core.agents.script import Script, load_scripts
 from swarm_core.agents.scripted_model import ScriptedModel
+from swarm_core.agents.shared_prefix import SharedPrefix
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
@@ -57,7 +58,7 @@ class ModelPool:
             if self._anthropic is None:
                 from swarm_core.agents.anthropic_model import AnthropicModel
 
-                self._anthropic = AnthropicModel(clock=self.clock)
+                self._anthropic = SharedPrefix(AnthropicModel(clock=self.clock), self.clock)
             return self._anthropic
         if self._scripted is None:
             self._scripted = ScriptedModel(self._scripts(options), self.clock, float(options.get("speed", 1.0)))

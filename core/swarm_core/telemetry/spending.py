@@ -1,4 +1,4 @@
-"""Tokens and money by run, service, task and phase; every way of adding them up gives the same."""
+"""Tokens and money by run, service, task, phase and feature; every way of adding them up gives the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spending:
 
     def __init__(self) -> None:
         self.total: list[int] = [0] * (len(COUNTS) + 1)
-        self.groups: dict[str, dict[str, list[int]]] = {"service": {}, "task": {}, "phase": {}}
+        self.groups: dict[str, dict[str, list[int]]] = {"service": {}, "task": {}, "phase": {}, "feature": {}}
 
     def add(self, data: Mapping[str, Any], *, service: str, task: str, phase: str) -> None:
         """Count one model call; ``data`` is that of ``llm.call``."""
@@ -27,7 +27,7 @@ class Spending:
             *(round(amount(data.get(name))) for name in COUNTS[1:]),
             round(amount(data.get("cost_usd")) * MICRO),
         ]
-        keys = {"service": service, "task": task, "phase": phase}
+        keys = {"service": service, "task": task, "phase": phase, "feature": str(data.get("feature") or phase)}
         rows = [self.groups[group].setdefault(key, [0] * len(amounts)) for group, key in keys.items()]
         for row in (self.total, *rows):
             for place, more in enumerate(amounts):
@@ -38,7 +38,7 @@ class Spending:
         return sum(self.total[1:-1])
 
     def document(self) -> dict[str, Any]:
-        """``run`` and ``by_service by_task by_phase``, each with counts, ``tokens`` and ``cost_usd``."""
+        """``run`` and ``by_service by_task by_phase by_feature``: counts, ``tokens``, money, ``cache_hit_rate``."""
         by = {f"by_{group}": {key: _row(rows[key]) for key in rows} for group, rows in self.groups.items()}
         return {"run": _row(self.total), **by}
 
@@ -58,7 +58,9 @@ class Spending:
 
 def _row(amounts: list[int]) -> dict[str, Any]:
     counts = dict(zip(COUNTS, amounts, strict=False))
-    return {**counts, "tokens": sum(amounts[1:-1]), "cost_usd": amounts[-1] / MICRO}
+    prompt = counts["input_tokens"] + counts["cache_read_tokens"] + counts["cache_write_tokens"]
+    rate = round(counts["cache_read_tokens"] / prompt, 4) if prompt else None
+    return {**counts, "tokens": sum(amounts[1:-1]), "cost_usd": amounts[-1] / MICRO, "cache_hit_rate": rate}
 
 
 def _numbers(values: Iterable[Any]) -> list[int]:

@@ -18,7 +18,6 @@ from typing import Any
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
-from swarm_core.vocabulary.ids import ulid
 
 from .base import Tool, ToolDefinition, ToolResult
 from .beneath import open_directory
@@ -26,11 +25,12 @@ from .confine import Jail, confinement
 from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome, run
 from .scope import Scope
 from .shell import check_command, restricted_commands
+from .spill import PREVIEW_CHARS, fits, kept, preview
 
 DEFAULT_TIMEOUT_MS = 120_000
 MAX_TIMEOUT_MS = 600_000
-MAX_OUTPUT_CHARS = 30_000
 MAX_COMMAND_CHARS = 64_000
+_ADDED_CHARS = 600  # what a result says besides the output: how the command ended, what was refused
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME")
 _TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "RUSTUP_HOME", "GOROOT", "JAVA_HOME", "NVM_DIR")
@@ -175,7 +175,8 @@ def _grantable(tree: Path, parts: tuple[str, ...]) -> int | None:
 
 def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scratch: Path) -> ToolResult:
     """The text for the model. Runs off the loop: it may decode megabytes and write a file."""
-    text = _shown(outcome.output, scratch)
+    failed = outcome.ended_by != "exit" or outcome.exit_code != 0
+    text = _shown(outcome.output, scratch, failed)
     if outcome.holds_output:
         text += "\n[processes it left in the background were ended with it]"
     is_error = True
@@ -195,25 +196,19 @@ def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scra
     return ToolResult(text, is_error, target=clean_line(command, 200), denied=denied)
 
 
-def _shown(output: Captured, scratch: Path) -> str:
+def _shown(output: Captured, scratch: Path, failed: bool) -> str:
     """Output as text; what is too long is cut in the middle and kept in a file that Read and Grep reach."""
     text = output.kept.decode("utf-8", "replace")
-    if output.size_bytes <= KEEP_BYTES and len(text) <= MAX_OUTPUT_CHARS:
+    if output.size_bytes <= KEEP_BYTES and fits(text + " " * _ADDED_CHARS, is_error=failed):
         return text.rstrip("\n") or "(no output)"
-    half = MAX_OUTPUT_CHARS // 2
-    tail = output.tail.decode("utf-8", "replace")
-    tail = tail if len(tail) >= half else text + tail
-    path = scratch / f"output-{ulid().lower()}.txt"
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(output.kept)
-    kept = (
+    tail = text[-PREVIEW_CHARS:] + output.tail.decode("utf-8", "replace")
+    path = kept(output.kept, scratch)
+    where = (
         f"all of it is in {path}"
         if output.size_bytes <= KEEP_BYTES
         else f"its first {KEEP_BYTES // 2**20} MiB are in {path}"
     )
-    notice = f"\n\n[… cut: {output.size_bytes} bytes of output; {kept} …]\n\n"
-    return text[:half] + notice + tail[-half:].rstrip("\n")
+    return preview(text, tail.rstrip("\n"), f"{output.size_bytes} bytes of output; {where}")
 
 
 def _denial(text: str, scope: Scope, scratch: Path) -> PermissionDenied | None:

@@ -16,9 +16,10 @@ from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from .base import Tool, ToolDefinition, ToolResult
 from .beneath import open_directory, open_file, replace_file
 from .scope import Scope
+from .spill import MAX_CHARS
 
 MAX_LINES = 2_000
-MAX_READ_BYTES = 256 * 1024
+_PAGE_CHARS = MAX_CHARS - 200  # the notice about the rest has room
 MAX_LINE_CHARS = 2_000
 MAX_SCAN_BYTES = 64 * 1024 * 1024
 MAX_EDIT_BYTES = 8 * 1024 * 1024
@@ -29,7 +30,7 @@ _PATH = {"type": "string", "description": "The file, relative to the worktree or
 READ = ToolDefinition(
     name="Read",
     description=(
-        f"Read a text file with numbered lines. Shows at most {MAX_LINES} lines or {MAX_READ_BYTES // 1024} KiB at a "
+        f"Read a text file with numbered lines. Shows at most {MAX_LINES} lines or {MAX_CHARS} characters at a "
         "time; continue with offset."
     ),
     input_schema={
@@ -172,8 +173,8 @@ def _read(scope: Scope, path_text: str, offset: int, limit: int) -> ToolResult:
             if len(line) > MAX_LINE_CHARS:
                 line = f"{line[:MAX_LINE_CHARS]} [… cut, {len(line)} characters]"
             text = f"{number:6}\t{line}"
-            size += len(text.encode()) + 1
-            if len(shown) >= min(limit, MAX_LINES) or (size > MAX_READ_BYTES and shown):
+            size += len(text) + 1
+            if len(shown) >= min(limit, MAX_LINES) or (size > _PAGE_CHARS and shown):
                 notice = f"\n[PARTIAL view: lines {offset} to {number - 1}; continue with offset={number}]"
                 break
             shown.append(text)

@@ -21,6 +21,7 @@ from .base import Tool, ToolDefinition, ToolResult
 from .confine import Jail
 from .process import run
 from .scope import Scope, is_git_name
+from .spill import MAX_CHARS
 
 MAX_PATHS = 100
 MAX_ENTRIES = 200_000
@@ -28,7 +29,7 @@ GLOB_TIMEOUT_S = 10.0
 GREP_TIMEOUT_S = 20.0
 DEFAULT_HEAD_LIMIT = 250
 MAX_HEAD_LIMIT = 2_000
-MAX_GREP_CHARS = 30_000
+MAX_GREP_CHARS = MAX_CHARS - 200  # the notice about the rest has room
 MAX_PATTERN_CHARS = 4_000
 _MODES = ("files_with_matches", "content", "count")
 TYPES: Mapping[str, tuple[str, ...]] = {

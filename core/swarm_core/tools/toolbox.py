@@ -25,8 +25,10 @@ from .fingerprint import fingerprint
 from .schema import violations
 from .scope import Scope
 from .search import search_tools
+from .spill import bounded, fits
 
-COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
+COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "change_plan", "request_tasks"})
+WORKERS_ONLY = frozenset({"commit", "request_tasks"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
 REPEATABLE = READ_ONLY | {"Write", "commit", "request_tasks"}
 _TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
@@ -40,17 +42,30 @@ def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
 
 
 class Toolbox:
-    """The tools of one instance. ``call`` never raises anything but cancellation."""
+    """The tools of one instance. ``call`` never raises anything but cancellation.
 
-    def __init__(self, scope: Scope, tools: Sequence[Tool], service: ServiceSpec) -> None:
+    Every agent is told of the same tools, so that all agents of a model share one cached prompt; those that are not
+    open to this one refuse the call. ``closed`` are definitions of tools that belong to other roles.
+    """
+
+    def __init__(
+        self, scope: Scope, tools: Sequence[Tool], service: ServiceSpec, *, closed: Sequence[ToolDefinition] = ()
+    ) -> None:
+        self._closed = {definition.name: definition for definition in closed}
         self._scope, self._service = scope, service
         self._tools = {tool.definition.name: tool for tool in tools}
         self._offered = {name: tool for name, tool in self._tools.items() if self._withheld(name) is None}
 
     @property
     def definitions(self) -> list[ToolDefinition]:
-        """What the model is told, in the order the tools were given."""
-        return [tool.definition for tool in self._offered.values()]
+        """What the model is told, in the order of the names: the same for every service."""
+        known = {**self._closed, **{name: tool.definition for name, tool in self._tools.items()}}
+        return [known[name] for name in sorted(known)]
+
+    @property
+    def offered(self) -> list[str]:
+        """The tools that are open to this service."""
+        return list(self._offered)
 
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side."""
@@ -85,12 +100,27 @@ class Toolbox:
             _log.exception("tool %s failed", name)
             text = f"{name} failed inside ({type(error).__name__}: {error})\n  next: try another way"
             result = ToolResult(text, is_error=True, target=target)
-        return _presentable(result, target)
+        return await self._within_bounds(_presentable(result, target))
+
+    async def _within_bounds(self, result: ToolResult) -> ToolResult:
+        """The result, cut and kept in the scratch directory if it is too long for a history."""
+        if fits(result.text, is_error=result.is_error):
+            return result
+        try:
+            text = await asyncio.to_thread(
+                bounded, result.text, is_error=result.is_error, directory=self._scope.scratch
+            )
+        except OSError as error:
+            _log.warning("a long result could not be kept: %s", error)
+            text = bounded(result.text, is_error=result.is_error, directory=None)
+        return replace(result, text=text)
 
     def _withheld(self, name: str) -> str | None:
         """The rule that keeps a tool from this service."""
         if name in self._service.tools_restricted:
             return "tools_restricted"
+        if name in self._closed or (self._service.is_architect and name in WORKERS_ONLY):
+            return "role"
         allowed = self._service.tools_allowed
         return None if name in COORDINATION or ALL_TOOLS in allowed or name in allowed else "tools_allowed"
 

@@ -288,6 +288,7 @@ def _llm_call(view: State, event: AnyEvent, out: Sink) -> None:
         int(data.get("cache_write_tokens", 0)),
         float(data.get("cost_usd", 0.0)),
         1,
+        int(data.get("cache_write_1h_tokens", 0)),
     )
     out.usage(usage)
     if event.agent in view.instances:

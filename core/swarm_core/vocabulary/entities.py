@@ -14,7 +14,11 @@ PHASES = ("plan", "build", "land")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of model calls; ``cost_usd`` in US dollars."""
+    """Tokens and money of model calls; ``cost_usd`` in US dollars.
+
+    ``cache_write_tokens`` are all that were written to the provider's cache, ``cache_write_1h_tokens`` those of them
+    that it keeps for an hour instead of five minutes.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -22,6 +26,7 @@ class Usage:
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
     calls: int = 0
+    cache_write_1h_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -31,12 +36,19 @@ class Usage:
             self.cache_write_tokens + other.cache_write_tokens,
             self.cost_usd + other.cost_usd,
             self.calls + other.calls,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
         )
 
     @property
     def tokens(self) -> int:
         """All tokens that passed the model, cached ones included."""
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
+    def cache_hit_rate(self) -> float | None:
+        """The part of all prompts that was read from the provider's cache, 0 to 1; None before the first prompt."""
+        prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return self.cache_read_tokens / prompt if prompt else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ KINDS: Mapping[str, str] = {
     "agent.failed": "reason",
     "agent.restarted": "",
     "agent.retired": "reason",
-    "llm.call": "model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, stop_reason, ms",
+    "llm.call": "model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
+    "cost_usd, stop_reason, ms, feature(plan|mend|work|rework|reminder)",
     "llm.retry": "kind, wait_s, attempt, message",
     "tool.used": "name, target, ok, ms",
     "policy.denied": "tool, target, rule, message",

@@ -11,6 +11,7 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 ADAPTERS = ("anthropic", "scripted", "external")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,17 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True)
 class SwarmSpec:
-    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``."""
+    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
+
+    ``effort`` is how hard every agent thinks, empty for each model's own; it is one for all, because agents of a model
+    with different efforts share no cache.
+    """
 
     services: Mapping[str, ServiceSpec]
     checks: tuple[CheckSpec, ...] = ()
     max_parallel: int = 4
     script: str = "rehearsal"
+    effort: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
 

@@ -119,3 +119,12 @@ def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, text: str, pl
 def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="swarm-tui init"):
         load(tmp_path / "multi-agent.yaml")
+
+
+def test_effort_is_set_for_all_agents_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text("effort: medium\nservices: {api: {directories: [api]}}\n")
+    assert load(path).effort == "medium"
+    path.write_text("effort: heroic\nservices: {api: {directories: [api]}}\n")
+    with pytest.raises(ConfigurationError, match="heroic"):
+        load(path)

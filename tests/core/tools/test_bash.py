@@ -160,13 +160,23 @@ async def test_commands_are_judged_before_they_run(room: Bench) -> None:
 
 async def test_a_long_output_is_cut_and_kept_in_a_file_that_read_reaches(room: Bench) -> None:
     result = await room.bash("seq 1 100000")
-    assert len(result.text) < 31_000
+    assert len(result.text) < 10_000
     assert result.text.startswith("1\n2\n")
     assert result.text.endswith("99999\n100000")
     path = re.search(r"in (\S+output-\S+\.txt)", result.text)
     assert path is not None
     assert Path(path[1]).read_text().split()[49_999] == "50000"
     assert "\t50000" in (await room.call("Read", file_path=path[1], offset=50_000, limit=1)).text
+
+
+async def test_a_failure_may_say_less_than_a_success(room: Bench) -> None:
+    fine, failed = await room.bash("seq 1 3000"), await room.bash("seq 1 3000; exit 3")
+    assert len(fine.text) > 13_000
+    assert "cut:" not in fine.text
+    assert failed.text.startswith("Exit code 3\n1\n2\n")
+    assert failed.text.endswith("2999\n3000")
+    assert len(failed.text) < 10_000
+    assert failed.text.count("output-") == 1
 
 
 @needs_landlock

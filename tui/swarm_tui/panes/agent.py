@@ -59,7 +59,8 @@ class AgentPane(LogPane):
         self.border_title = Content(clean_line(title, 200))
         new = f"+{self.unseen} new · " if self.unseen else ""
         denied = f"✗ {instance.denials} denied · " if instance.denials else ""
-        subtitle = f" {new}{denied}{instance.branch} · {words.spent(instance.usage)} "
+        cached = f" · {told}" if (told := words.cached(instance.usage)) else ""
+        subtitle = f" {new}{denied}{instance.branch} · {words.spent(instance.usage)}{cached} "
         self.border_subtitle = Content(clean_line(subtitle, 200))
 
     def on_unmount(self) -> None:
