@@ -106,7 +106,7 @@ async def ours(url: str, agents: int, place: Path) -> list[float]:
         async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
             return ""
 
-        async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        async def call(self, name: str, arguments: Mapping[str, Any], begin: Any = None) -> ToolResult:
             return ToolResult(RESULT)
 
     clock, times = SystemClock(), list[float]()

@@ -67,9 +67,13 @@ class Functions:
     async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
         return self.marks.get(name, "")
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> ToolResult:
         if name not in self._known:
             return ToolResult(f"there is no tool {name}; the tools are {', '.join(self._known)}", is_error=True)
+        if begin is not None:
+            await begin()
         return await self._known[name](arguments)
 
     async def _read(self, arguments: Mapping[str, Any]) -> ToolResult:

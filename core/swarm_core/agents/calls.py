@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from swarm_core.tools.base import ToolDefinition, ToolResult
+from swarm_core.tools.permissions.permission import CALL
 from swarm_core.tools.spill import bounded
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
+from swarm_core.vocabulary.errors import PermissionDenied, SwarmError, ToolError
 
 from .coordination import EndingTool, Outcome
 from .log import AgentLog
@@ -49,8 +50,14 @@ class Toolbox(Protocol):
         """
         ...
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions."""
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> ToolResult:
+        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions.
+
+        ``begin`` is awaited right before the tool takes effect, when everybody who is asked has agreed; a SwarmError
+        that it raises is the result.
+        """
         ...
 
 
@@ -130,10 +137,10 @@ class ToolCalls:
             return
         await self._clearance()
         name, arguments = str(call["name"]), call.get("input") or {}
-        is_interrupted = not await self._begin(call["id"], name, arguments)
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()
-        result = ToolResult(INTERRUPTED, is_error=True) if is_interrupted else await self._alive(name, arguments)
+        place = f"{self._transcript.iteration}.{self._transcript.turns}.{call['id']}"
+        result = await self._alive(name, arguments, call["id"], place)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
         self._transcript.add_result(call["id"], _sendable(result), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
@@ -145,21 +152,21 @@ class ToolCalls:
         else:
             await self._tell("tool.used", name=shown_name, target=target, ok=not result.is_error, ms=ms)
 
-    async def _begin(self, id: str, name: str, arguments: Any) -> bool:
-        """Note that a call begins which must not be made twice; False if it was begun before and may have happened."""
-        if name == self.ending or not isinstance(arguments, dict) or self._toolbox.is_repeatable(name):
-            return True
+    async def _begin(self, id: str, name: str, arguments: Any) -> None:
+        """Note that a call begins which must not be made twice. Raises ToolError if it was begun before."""
+        if self._toolbox.is_repeatable(name):
+            return
         mark = await self._toolbox.mark(name, arguments)
-        if id in self._transcript.begun:
-            return bool(mark) and mark == self._transcript.begun[id]
-        self._transcript.add_begun(id, mark)
-        return True
+        if id not in self._transcript.begun:
+            self._transcript.add_begun(id, mark)
+        elif not mark or mark != self._transcript.begun[id]:
+            raise ToolError(INTERRUPTED)
 
-    async def _alive(self, name: str, arguments: Any) -> ToolResult:
+    async def _alive(self, name: str, arguments: Any, id: str, place: str) -> ToolResult:
         """The result of a call; while it runs, its agent is not lost, however long it takes."""
         pulse = asyncio.create_task(self._pulse(), name="pulse of a tool call")
         try:
-            return await self._result(name, arguments)
+            return await self._result(name, arguments, id, place)
         finally:
             pulse.cancel()
 
@@ -168,13 +175,14 @@ class ToolCalls:
             self._beat()
             await asyncio.sleep(BEAT_S)  # a tool runs in real time, whatever the clock
 
-    async def _result(self, name: str, arguments: Any) -> ToolResult:
+    async def _result(self, name: str, arguments: Any, id: str, place: str) -> ToolResult:
         """The result of a call; whatever a tool raises is told to the model and never ends the agent."""
         if not isinstance(arguments, dict):
             return ToolResult(f"{name}: the arguments must be an object", is_error=True)
         try:
             if name != self.ending:
-                return await self._toolbox.call(name, arguments)
+                CALL.set(place)
+                return await self._toolbox.call(name, arguments, lambda: self._begin(id, name, arguments))
             if failed := self._failed_beside():
                 return ToolResult(
                     f"{name} is not recorded: {failed} of your other calls in this turn failed. Look at their results, "

@@ -76,11 +76,12 @@ def opening_message(
     dependencies: Sequence[Task] = (),
     notes: Sequence[str] = (),
     constraints: Sequence[str] = (),
+    closing: str = f"Work on it now. End with `{HANDOFF}`.",
 ) -> str:
     """The first message to whoever works on ``task`` without a history of it.
 
     ``dependencies`` are the finished tasks this one builds on, ``notes`` the operator's words on rejected rounds,
-    ``tools`` says which tools are open to the agent (``open_tools``).
+    ``tools`` says which tools are open to the agent (``open_tools``), ``closing`` how the work is ended.
     """
     parts = [
         _marker(task.iteration),
@@ -95,19 +96,21 @@ def opening_message(
     parts.extend(_handed_off(dependency) for dependency in dependencies)
     if notes:
         parts.append(_notes(notes))
-    parts.append(f"Work on it now. End with `{HANDOFF}`.")
+    parts.append(closing)
     return "\n\n".join(parts) + "\n"
 
 
-def follow_up_message(iteration: int, notes: Sequence[str]) -> str:
-    """The message that opens a later round for an instance that knows the task."""
+def follow_up_message(
+    iteration: int, notes: Sequence[str], closing: str = f"Correct it. End with `{HANDOFF}` again."
+) -> str:
+    """The message that opens a later round for an instance that knows the task. ``closing`` says how it is ended."""
     return (
         "\n\n".join(
             (
                 _marker(iteration),
                 "Your work was looked at and came back. Your worktree holds what you handed in.",
                 _notes(notes),
-                f"Correct it. End with `{HANDOFF}` again.",
+                closing,
             )
         )
         + "\n"

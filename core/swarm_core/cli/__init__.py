@@ -36,6 +36,7 @@ COMMANDS = (
     "logs",
     "trace",
     "metrics",
+    "permissions",
     "worktree",
     "backup",
     "restore",

@@ -1,14 +1,14 @@
 """``multi-agent.yaml``: the format of seed 001 as it stands, and what this engine adds to it.
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
-programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel``, ``effort`` and ``checks``.
+programming_languages, frameworks and mcp_servers. What is added to it stands in the two tables below and is explained,
+key by key, in ``catalog/multi-agent.yaml``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ from swarm_core.vocabulary.spec import (
     ALL_TOOLS,
     DEFAULT_MODEL,
     EFFORTS,
+    PROFILES,
     CheckSpec,
     ServiceSpec,
     SwarmSpec,
 )
 
 from .marked import Marked, read
+from .settings import service_permissions, top_permissions
 
 KNOWN_TOOLS = frozenset(
     {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "Glob", "Grep", "WebFetch", "commit", "handoff", "plan_tasks"}
@@ -38,6 +40,9 @@ DEFAULT_ARCHITECT = ServiceSpec(
     access_level="global_read",
     directories=("/",),
 )
+
+PLANNERS = ("anthropic", "scripted")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _Reader = Callable[[Marked], Any]
 _SERVICE: dict[str, tuple[str, _Reader]] = {
@@ -51,14 +56,18 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "mcp_servers": ("mcp_servers", Marked.texts),
     "model": ("model", Marked.text),
     "adapter": ("adapter", lambda m: m.choice(ADAPTERS)),
+    "command": ("command", Marked.texts),
+    "profile": ("profile", lambda m: m.choice(PROFILES)),
+    "env": ("env", lambda m: tuple(_variable(item) for item in m.sequence())),
     "replicas": ("replicas", lambda m: m.whole(1, 64)),
     "timeout": ("timeout_s", Marked.seconds),
     "heartbeat": ("heartbeat_s", Marked.seconds),
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
+    "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks")
+_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
 
 
 def load(path: Path) -> SwarmSpec:
@@ -87,7 +96,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
             access_level="global_read",
             directories=("/",),
             model=model,
-            adapter=adapter,
+            adapter=adapter if adapter in PLANNERS else "anthropic",
         )
         services = {ARCHITECT: architect, **services}
     extras: dict[str, Any] = {}
@@ -97,6 +106,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
+    if "permissions" in top:
+        extras["permissions"] = top_permissions(top["permissions"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 
@@ -111,7 +122,28 @@ def _service(key: str, marked: Marked, model: str, adapter: str) -> ServiceSpec:
     service = ServiceSpec(key=key, **values)
     if service.writes and not service.directories:
         raise marked.wrong("directories are missing", "list the directories the service may write")
+    _check_adapter(service, marked)
     return service
+
+
+def _check_adapter(service: ServiceSpec, marked: Marked) -> None:
+    """An agent of another make is started as somebody says, and plans nothing: the plan is a tool of ours."""
+    if service.is_architect and (service.is_foreign or service.is_human):
+        raise marked.wrong(f"the adapter {service.adapter} cannot plan", f"use one of {', '.join(PLANNERS)}")
+    if service.adapter == "acp" and not service.command:
+        raise marked.wrong("command is missing", "say how the agent is started, such as command: [claude-agent-acp]")
+    if service.adapter == "headless" and not service.profile:
+        raise marked.wrong("profile is missing", f"say which dialect the program speaks: {', '.join(PROFILES)}")
+    if service.command and not service.command[0].strip():
+        raise marked.wrong("command is empty", "name a program, absolute or on the PATH of the engine")
+
+
+def _variable(marked: Marked) -> str:
+    """The name of an environment variable; a value has no place in a file that is committed."""
+    name = marked.text()
+    if _VARIABLE.fullmatch(name) is None:
+        raise marked.wrong("is not the name of a variable", "list names only; the engine's environment has the values")
+    return name
 
 
 def _directory(marked: Marked) -> str:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from swarm_core.agents.adapters.base import Assignment
+from swarm_core.agents.adapters.native import NativeAdapter
 from swarm_core.agents.context import (
     consultation_message,
     follow_up_message,
@@ -123,7 +125,14 @@ class AgentAct:
         workers = self.runner.spec.workers
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
         toolbox, ending = equip(
-            self.scope, self.scratch, self.clock, own, task, tasks=view.tasks.values(), workers=workers
+            self.scope,
+            self.scratch,
+            self.clock,
+            own,
+            task,
+            tasks=view.tasks.values(),
+            workers=workers,
+            permission=self.hands.permissions.permission(self),
         )
         told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
@@ -166,12 +175,19 @@ class AgentAct:
             self.clock,
             self._report,
             max_turns=service.max_turns,
-            clearance=lambda: self.runner.clearance(task.id),
+            clearance=self.clearance,
             excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
+        assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
+        return await NativeAdapter(loop).run(assignment)
+
+    async def clearance(self) -> None:
+        """Wait for leave to take the next step; time spent held does not count against the task."""
+        with self.allowance.excused():
+            await self.runner.clearance(self.task.id)
 
     def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""
@@ -284,8 +300,8 @@ class AgentAct:
                 await self._submit_plan(outcome)
             case Handoff():
                 await self._submit_work(hub, outcome)
-            case Stalled(reason):
-                await self._fail(reason, "gave_up")
+            case Stalled(reason, kind):
+                await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
         first = len(self.runner.view.tasks)

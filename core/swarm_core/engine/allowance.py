@@ -38,4 +38,5 @@ class Allowance:
         finally:
             self._excused -= 1
             if self._excused == 0 and not self._timeout.expired():
-                self._timeout.reschedule(loop.time() + self._left_s)
+                with contextlib.suppress(RuntimeError):  # the work is over
+                    self._timeout.reschedule(loop.time() + self._left_s)

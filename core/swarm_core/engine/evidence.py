@@ -9,9 +9,10 @@ from typing import Any
 
 from swarm_core.checks.run import CheckRun
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.entities import Gate, Run, Stat, Task
+from swarm_core.vocabulary.entities import Ask, Gate, Run, Stat, Task
 
 SEPARATOR = "─" * 72
+MAX_SEEN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,55 @@ def escalation_evidence(gate: Gate, task: Task, log_tail: Sequence[str], conflic
         summary=task.reason or "the task failed",
         on_yes=on_yes,
         on_no=f"{task.id} is given up, and so is everything that depends on it.",
+    )
+
+
+def permission_evidence(gate: Gate, ask: Ask, seen: Sequence[tuple[str, int]]) -> Evidence:
+    """A call that needs leave. ``seen``: calls of this run that the proposed rules would let pass, and how often."""
+    lines = [
+        f"{gate.id} · {ask.instance} asks for leave to use {ask.tool}",
+        f"{ask.task} · service {ask.service} · in {ask.directory}",
+        f"asked because of {ask.rule}{f': {ask.why}' if ask.why else ''}",
+        "",
+        f"{ask.tool}",
+        *_indent(ask.subject or "(no arguments)"),
+    ]
+    if ask.details:
+        lines += ["", "Its other arguments", *_indent(ask.details)]
+    lines += ["", "The rule that would have let it pass"]
+    if ask.proposed:
+        lines += [f"  {rule}" for rule in ask.proposed]
+        lines += ["  session grants it to this service for this run, always for good. A deny rule still denies."]
+        lines += ["", "Calls of this run that it would have let pass"]
+        lines += [f"  {count:>4} × {call}" for call, count in seen[:MAX_SEEN]] or ["  none yet"]
+        lines += [f"  and {len(seen) - MAX_SEEN} more"] if len(seen) > MAX_SEEN else []
+    else:
+        lines += ["  none: this call can be allowed once, and no more"]
+    return Evidence(
+        document=_encode(lines),
+        summary=f"{ask.tool}: {' '.join(ask.subject.split())[:120]}",
+        on_yes="The call is made, in the service's directories and confinement as ever.",
+        on_no=f"{ask.instance} gets a refusal with your comment and goes on without it.",
+    )
+
+
+def trust_evidence(gate: Gate, ask: Ask) -> Evidence:
+    """Something the repository brings and wants to run."""
+    lines = [
+        f"{gate.id} · the repository brings {ask.tool}, and it would run",
+        f"wanted by {ask.instance} · service {ask.service}",
+        f"SHA-256 {ask.sha256}",
+        "",
+        "What it is",
+        *_indent(ask.subject or "(empty)"),
+        "",
+        "Your yes is for exactly this content: when it changes you are asked again.",
+    ]
+    return Evidence(
+        document=_encode(lines),
+        summary=f"{ask.tool}, sha256 {ask.sha256[:12]}",
+        on_yes="It runs when an agent of this run needs it; always remembers that for later runs.",
+        on_no="It does not run. Agents go on without it.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from swarm_core.agents.cast import cast
@@ -51,7 +51,13 @@ class ModelPool:
 
     def label(self, service: ServiceSpec, options: Mapping[str, Any]) -> str:
         """What a pane shows as the model."""
-        return "scripted" if self.is_scripted(service, options) else service.model
+        if service.is_human:
+            return service.adapter
+        if self.is_scripted(service, options):
+            return "scripted"
+        if service.is_foreign:
+            return f"{service.adapter}: {service.profile or PurePath(service.command[0]).name}"
+        return service.model
 
     def get(self, service: ServiceSpec, options: Mapping[str, Any]) -> Model:
         if not self.is_scripted(service, options):

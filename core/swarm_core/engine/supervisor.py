@@ -42,6 +42,7 @@ from .drift import Drift
 from .inbox import Inbox, Verdict
 from .models import ModelPool
 from .papers import PapersOnDisk
+from .permissions import check_rules
 from .requests import handle
 from .runner import Runner
 from .sharing import Sharing
@@ -180,6 +181,7 @@ class Supervisor:
             raise UsageError("a run needs a goal", hint='swarm-tui run "what you want"')
         await asyncio.to_thread(check_repository, self.layout.root)
         spec = load(self.layout.config)
+        await asyncio.to_thread(check_rules, spec, self.layout.root)
         models = ModelPool(spec, self.layout.root, self.clock)
         await asyncio.to_thread(models.check, options)
         services = {

@@ -104,7 +104,7 @@ class Watch:
         for name in self.view.index.in_status("running"):
             task = self.view.tasks[name]
             service = self.spec.services.get(task.assigned_to)
-            if service is not None and not self.is_stopped(task):
+            if service is not None and not service.is_human and not self.is_stopped(task):
                 yield task, service.lease_s if service.is_external else service.heartbeat_s
 
     def _left_s(self, task: Task) -> float:

@@ -17,6 +17,7 @@ from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
+from .asks import asks
 from .effects import (
     Effect,
     EvaluateGate,
@@ -91,11 +92,12 @@ class _Decision:
     def _progress(self) -> Iterator[Effect]:
         """What finishes work that was begun."""
         view = self.view
+        yield from asks(view, self.gate_numbers)
         for name in view.index.in_status("verifying"):
             yield from self._verifying(view.tasks[name])
         yield from self._merging()
         for gate in view.open_gates:
-            if gate.task and view.tasks[gate.task].status in TASK.terminal:
+            if gate.task and not gate.ask and view.tasks[gate.task].status in TASK.terminal:
                 data = {"gate": gate.id, "reason": f"{gate.task} is {view.tasks[gate.task].status}"}
                 yield Record((Draft("gate.aborted", data, task=gate.task),))
 

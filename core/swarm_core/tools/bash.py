@@ -120,7 +120,7 @@ def bash_tool(scope: Scope, scratch: Path, clock: Clock) -> Tool:
                 env=env,
                 clock=clock,
                 timeout_s=timeout_s,
-                jail=lambda: _jail(scope, scratch),
+                jail=lambda: jail_for(scope, scratch),
             )
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise ToolError(
@@ -138,8 +138,11 @@ def _bash() -> str:
     return found
 
 
-def _jail(scope: Scope, scratch: Path) -> Jail:
-    """A confinement to the service's directories, created where they are missing, and the scratch directory."""
+def jail_for(scope: Scope, scratch: Path, *, connects: bool = False) -> Jail:
+    """A confinement to the service's directories, created where they are missing, and the scratch directory.
+
+    ``connects`` leaves TCP open, for a process that has to reach a model.
+    """
     for directory in (scratch, scratch / "tmp", scratch / "cache"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     held: list[int] = []
@@ -148,7 +151,7 @@ def _jail(scope: Scope, scratch: Path) -> Jail:
             if (fd := _grantable(scope.tree, parts)) is not None:
                 held.append(fd)
         held.append(open_directory(scratch, ()))
-        return Jail(held)
+        return Jail(held, connects=connects)
     finally:
         for fd in held:
             os.close(fd)

@@ -1,14 +1,15 @@
 """The one door to every tool: what is offered, whether a call is allowed, and errors as results.
 
-A call passes three checks: the service may use the tool, the input fits its schema, and the tool asks the scope right
-where it opens or runs something, so that what was judged is what is touched.
+A call passes four checks: the service may use the tool, the input fits its schema, the permission rules (and the
+operator, where they ask) let it pass, and the tool asks the scope right where it opens or runs something, so that what
+was judged is what is touched. A permission opens nothing that the scope keeps closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tool
 from .files import file_tools
 from .fingerprint import fingerprint
+from .permissions.permission import Permission
 from .schema import violations
 from .scope import Scope
 from .search import search_tools
@@ -45,14 +47,21 @@ class Toolbox:
     """The tools of one instance. ``call`` never raises anything but cancellation.
 
     Every agent is told of the same tools, so that all agents of a model share one cached prompt; those that are not
-    open to this one refuse the call. ``closed`` are definitions of tools that belong to other roles.
+    open to this one refuse the call. ``closed`` are definitions of tools that belong to other roles; ``permission`` is
+    asked before each call.
     """
 
     def __init__(
-        self, scope: Scope, tools: Sequence[Tool], service: ServiceSpec, *, closed: Sequence[ToolDefinition] = ()
+        self,
+        scope: Scope,
+        tools: Sequence[Tool],
+        service: ServiceSpec,
+        permission: Permission | None = None,
+        *,
+        closed: Sequence[ToolDefinition] = (),
     ) -> None:
         self._closed = {definition.name: definition for definition in closed}
-        self._scope, self._service = scope, service
+        self._scope, self._service, self._permission = scope, service, permission
         self._tools = {tool.definition.name: tool for tool in tools}
         self._offered = {name: tool for name, tool in self._tools.items() if self._withheld(name) is None}
 
@@ -82,8 +91,13 @@ class Toolbox:
             return ""
         return await asyncio.to_thread(fingerprint, self._scope, path)
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Check and run one call. Refusals and failures come back as error results with what to do next."""
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> ToolResult:
+        """Check and run one call. Refusals and failures come back as error results with what to do next.
+
+        ``begin`` is awaited when everybody has agreed and the tool is about to run; a SwarmError of it is the result.
+        """
         target = _target(arguments)
         try:
             tool = self._offered.get(name)
@@ -91,6 +105,10 @@ class Toolbox:
                 return self._unavailable(name, target)
             if wrong := violations(tool.definition.input_schema, arguments):
                 return ToolResult(f"{name} was not called: {'; '.join(wrong[:5])}", is_error=True, target=target)
+            if self._permission is not None:
+                await self._permission.check(name, arguments)
+            if begin is not None:
+                await begin()
             result = await tool.run(arguments)
         except PermissionDenied as denial:
             result = ToolResult(str(denial), is_error=True, target=target, denied=denial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .changes_permission import answer, begin_asking
 from .entities import CheckResult, Gate, Phase, Run, Stat, Task
 from .errors import IllegalTransition
 from .events import Event
@@ -207,6 +208,9 @@ def _gate_evaluating(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     if data.get("gate") in view.gates:
         raise IllegalTransition(f"gate {data.get('gate')} already exists")
+    ask = str(data.get("ask", ""))
+    if ask:
+        begin_asking(view, ask, data["gate"], out)
     out.gate(
         Gate(
             id=data["gate"],
@@ -214,6 +218,7 @@ def _gate_evaluating(view: State, event: AnyEvent, out: Sink) -> None:
             title=data.get("title", ""),
             task=event.task or "",
             round=int(data.get("round", 1)),
+            ask=ask,
         )
     )
 
@@ -262,6 +267,8 @@ def _gate_decided(view: State, event: AnyEvent, out: Sink) -> None:
         target = view.run.status if view.is_held else waiting
         out.run(replace(view.run, status=RUN.step(view.run.status, event.kind, target)))
     note, by = data.get("note", ""), data.get("by", "")
+    if gate.ask and event.kind == "gate.decided":
+        answer(view, gate.ask, verdict, data.get("scope", ""), note, out)
     out.gate(replace(gate, status=status, verdict=verdict, note=note, by=by, decided_seq=out.seq))
     out.mark(data.get("command", ""))
 

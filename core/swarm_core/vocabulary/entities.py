@@ -176,8 +176,9 @@ class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
     ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
-    ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
-    that it moved), ``blockers`` say why an approval cannot be carried out now.
+    ``ask`` is the question a permission or trust gate is about. ``document`` is relative to the run's directory,
+    ``about`` is the state of the world it was made from (to notice that it moved), ``blockers`` say why an approval
+    cannot be carried out now.
     """
 
     id: str
@@ -201,6 +202,41 @@ class Gate:
     opened_seq: int = 0
     opened_at: str = ""
     decided_seq: int = 0
+    ask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call, or something a repository brings, that needs the operator's leave.
+
+    ``subject`` is what it is about (a command, a path, the content to be trusted), ``details`` the other arguments,
+    ``rule`` what asked, ``proposed`` the rules that would have let it pass, ``sha256`` the content a trust is bound to.
+    ``answer`` is approve, reject or withdrawn; ``scope`` of a yes: once, session or always. Once answered, the long
+    texts are cut: the gate's document has them.
+    """
+
+    id: str
+    tool: str
+    subject: str = ""
+    details: str = ""
+    rule: str = ""
+    why: str = ""
+    proposed: tuple[str, ...] = ()
+    service: str = ""
+    directory: str = ""
+    sha256: str = ""
+    task: str = ""
+    instance: str = ""
+    attempt: int = 0
+    gate: str = ""
+    answer: str = ""
+    scope: str = ""
+    note: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its gate is: ``trust`` for content, ``permission`` for a call."""
+        return "trust" if self.sha256 else "permission"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,50 @@ from dataclasses import dataclass, field
 from .entities import ARCHITECT
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
-ADAPTERS = ("anthropic", "scripted", "external")
+ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
+PROFILES = ("claude", "codex")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A permission rule as somebody wrote it. ``effect`` is deny, ask or allow.
+
+    ``origin`` says who wrote it: ``config`` (multi-agent.yaml), ``user``, ``grant`` (given at a gate), or the
+    repository: ``project``, ``local``. ``path`` and ``line`` say where.
+    """
+
+    effect: str
+    text: str
+    origin: str = "config"
+    path: str = ""
+    line: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it stands in the operator's configuration of the swarm."""
+        return self.origin == "config"
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path or self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionSpec:
+    """What ``permissions`` of ``multi-agent.yaml`` says, for all services.
+
+    ``default`` is for calls that no rule is about (allow, ask or deny). ``repository`` is what a repository's own
+    ``.claude/settings*.json`` may do: ``narrow`` (its deny and ask rules count, its allow rules open nothing), ``full``
+    or ``ignore``. ``user``: whether the rules of ``~/.claude/settings.json`` count.
+    """
+
+    rules: tuple[RuleText, ...] = ()
+    default: str = "allow"
+    repository: str = "narrow"
+    user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +63,9 @@ class ServiceSpec:
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
+
+    ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
+    the engine's environment that it is given.
     """
 
     key: str
@@ -36,12 +79,16 @@ class ServiceSpec:
     mcp_servers: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
     adapter: str = "anthropic"
+    command: tuple[str, ...] = ()
+    profile: str = ""
+    env: tuple[str, ...] = ()
     replicas: int = 1
     timeout_s: float = 3600.0
     heartbeat_s: float = 900.0
     lease_s: float = 60.0
     retries: int = 3
     max_turns: int = 100
+    permissions: tuple[RuleText, ...] = ()
 
     @property
     def is_architect(self) -> bool:
@@ -51,6 +98,16 @@ class ServiceSpec:
     def is_external(self) -> bool:
         """Whether workers outside the engine claim its tasks."""
         return self.adapter == "external"
+
+    @property
+    def is_human(self) -> bool:
+        """Whether the operator works on its tasks."""
+        return self.adapter == "human"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether an agent of another make, a process of its own, works on its tasks."""
+        return self.adapter in ("acp", "headless")
 
     @property
     def writes(self) -> bool:
@@ -81,6 +138,7 @@ class SwarmSpec:
     effort: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    permissions: PermissionSpec = PermissionSpec()
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .entities import Artifact, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
+from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .index import Index
@@ -36,6 +36,8 @@ class State:
         self.held_services: dict[str, str] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
+        self.asks: dict[str, Ask] = {}
+        self.open_asks: dict[str, None] = {}
         self.usage = Usage()
         self.denials = 0
         self.engine_pid = 0
@@ -92,6 +94,7 @@ class Sink:
     def pid(self, pid: int) -> None: ...
     def started(self) -> None: ...
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
+    def ask(self, ask: Ask) -> None: ...
 
 
 class Writer(Sink):
@@ -169,6 +172,13 @@ class Writer(Sink):
 
     def plan(self, task: str, plan: Mapping[str, Any]) -> None:
         self.view.plans[task] = plan
+
+    def ask(self, ask: Ask) -> None:
+        self.view.asks[ask.id] = ask
+        if ask.answer:
+            self.view.open_asks.pop(ask.id, None)
+        else:
+            self.view.open_asks[ask.id] = None
 
 
 Change = Callable[[State, AnyEvent, Sink], None]

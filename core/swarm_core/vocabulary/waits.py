@@ -25,6 +25,8 @@ def waits_for(view: State, task: Task, now: str = "") -> str:
             return _rest(task, now) or _reserved(view, task) or _instance(view, task)
         case "verifying" | "blocked":
             return _gate(view, task)
+        case "running":
+            return _leave(view, task)
         case "merging":
             return _merge_queue(view, task)
         case "failed":
@@ -77,6 +79,11 @@ def _gate(view: State, task: Task) -> str:
         if name and view.gates[name].status == "evaluating":
             return f"{name} is being measured"
     return ""
+
+
+def _leave(view: State, task: Task) -> str:
+    waiting = [ask for name in view.open_asks if (ask := view.asks[name]).task == task.id and ask.gate]
+    return f"waits at {waiting[0].gate} for your leave" if waiting else ""
 
 
 def _merge_queue(view: State, task: Task) -> str:

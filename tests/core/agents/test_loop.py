@@ -52,10 +52,10 @@ async def test_calls_that_only_read_run_side_by_side_and_others_in_order(tmp_pat
     meeting = asyncio.Barrier(2)
     read = desk.toolbox.call
 
-    async def meet(name: str, arguments: Any) -> Any:
+    async def meet(name: str, arguments: Any, begin: Any = None) -> Any:
         if name == "Read":
             await meeting.wait()
-        return await read(name, arguments)
+        return await read(name, arguments, begin)
 
     desk.toolbox.call = meet  # type: ignore[method-assign]
     for name in ("a", "b"):
@@ -326,11 +326,12 @@ async def test_an_agent_cancelled_in_a_command_is_told_so_and_goes_on_there(tmp_
     desk = Desk(tmp_path)
     reached, call_ = asyncio.Event(), desk.toolbox.call
 
-    async def hang(name: str, arguments: Any) -> Any:
+    async def hang(name: str, arguments: Any, begin: Any = None) -> Any:
         if arguments.get("command") == "two":
+            await begin()
             reached.set()
             await asyncio.Event().wait()
-        return await call_(name, arguments)
+        return await call_(name, arguments, begin)
 
     desk.toolbox.call = hang  # type: ignore[method-assign]
     two = turn(call("b1", "Bash", command="one"), call("b2", "Bash", command="two"))
@@ -455,11 +456,11 @@ async def test_a_long_tool_call_is_a_sign_of_life(tmp_path: Path, monkeypatch: p
         if beats[0] > 20:
             enough.set()
 
-    async def slow(name: str, arguments: Any) -> Any:
+    async def slow(name: str, arguments: Any, begin: Any = None) -> Any:
         beats[0] = 0
         async with asyncio.timeout(10):
             await enough.wait()
-        return await run(name, arguments)
+        return await run(name, arguments, begin)
 
     desk.toolbox.call = slow  # type: ignore[method-assign]
     assert await desk.loop(Turns(turn(WRITE), turn(handoff())), beat=beat).run("iteration: 1\n\nwork")

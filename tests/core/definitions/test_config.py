@@ -121,6 +121,34 @@ def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
         load(tmp_path / "multi-agent.yaml")
 
 
+@pytest.mark.parametrize(
+    ("service", "problem"),
+    [
+        ("adapter: acp", "command is missing"),
+        ("adapter: headless", "profile is missing"),
+        ("{adapter: headless, profile: gemini}", "'gemini' is not one of claude, codex"),
+        ("{adapter: acp, command: ['']}", "command is empty"),
+        ("{adapter: acp, command: [a], env: ['KEY=secret']}", "is not the name of a variable"),
+    ],
+)
+def test_an_agent_of_another_make_needs_what_starts_it(tmp_path: Path, service: str, problem: str) -> None:
+    fields = service.strip("{}")
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text(f"services: {{api: {{directories: [api], {fields}}}}}\n")
+    with pytest.raises(ConfigurationError) as found:
+        load(path)
+    assert problem in str(found.value)
+
+
+def test_an_agent_of_another_make_does_not_plan(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text("adapter: human\nservices: {api: {directories: [api]}}\n")
+    assert load(path).services["architect"].adapter == "anthropic"
+    path.write_text("services: {architect: {adapter: human}, api: {directories: [api]}}\n")
+    with pytest.raises(ConfigurationError, match="cannot plan"):
+        load(path)
+
+
 def test_effort_is_set_for_all_agents_at_once(tmp_path: Path) -> None:
     path = tmp_path / "multi-agent.yaml"
     path.write_text("effort: medium\nservices: {api: {directories: [api]}}\n")
