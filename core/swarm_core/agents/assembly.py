@@ -230,7 +230,8 @@ class TurnAssembly:
                 raise StreamTruncated("a tool call came without id or name")
         content = [block for _, block in sorted(self._blocks.items())]
         usage = self._tokens()
-        return Turn(content, self._stop_reason, usage, self._model, self._stop_details, self._context_tokens())
+        details, context_tokens = self._stop_details, self._context_tokens()
+        return Turn(content, self._stop_reason, usage, self._model, stop_details=details, context_tokens=context_tokens)
 
     def _tokens(self) -> Usage:
         """All that is billed: with a compaction on the way, the top-level counts leave that one out."""

@@ -114,6 +114,7 @@ MAX_MESSAGE_CHARS = 600
 _TOO_LONG = re.compile(
     r"prompt is too long|exceeds? (the )?(maximum )?context|context (window|limit) (is )?exceed", re.I
 )
+_UNCONNECTED = frozenset({"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror"})
 
 
 def kind_of(error: BaseException) -> ModelFailure:
@@ -150,7 +151,17 @@ def model_error(error: BaseException, *, now: str, secrets: Iterable[str] = ()) 
         kind=kind,
         wait_s=wait_s if kind in (LIMIT, OVERLOAD) else None,
         hint=_HINTS.get(kind, ""),
+        is_free=_is_free(error),
     )
+
+
+def _is_free(error: BaseException) -> bool | None:
+    """Whether the server is known to have produced nothing; None where the kind of the failure has to decide."""
+    if isinstance(error, (StreamError, StreamTruncated)):
+        return False
+    if _status(error) >= 400 or type(_root_cause(error)).__name__ in _UNCONNECTED:
+        return True
+    return None
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -66,14 +66,16 @@ class Turn:
     """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped.
 
     ``stop_reason`` is the API's, or ``TOO_LARGE`` for a turn that was not taken because of its size. ``stop_details``
-    say more about a refusal. ``usage`` is all that was billed; ``context_tokens`` is how long the history is after the
-    turn where that differs, because the server shortened it on the way.
+    say more about a refusal. ``model`` is who answered by its own account, ``asked`` the name by which it was asked, if
+    that is known. ``usage`` is all that was billed; ``context_tokens`` is how long the history is after the turn where
+    that differs, because the server shortened it on the way.
     """
 
     content: Sequence[Mapping[str, Any]]
     stop_reason: str
     usage: Usage
     model: str
+    asked: str = ""
     stop_details: Mapping[str, Any] = field(default_factory=dict)
     context_tokens: int = 0
 

@@ -4,7 +4,8 @@ Lines, by their ``line`` field::
 
     opened      iteration, text             the message that opened a quality round
     user        text                        a later message of ours: a nudge
-    assistant   content, stop_reason, usage, model, and stop_details and context_tokens if there are any
+    assistant   content, stop_reason, usage, model, asked (the name of the model in the request), and stop_details and
+                context_tokens if there are any
     told        the turn before it is in the journal, with what it cost
     begun       tool_use_id, mark           written before a call that must not be made twice; see ``calls``
     tool_result tool_use_id, text, is_error written as soon as that tool finished
@@ -57,11 +58,16 @@ class Transcript:
         self.unseen_bytes = 0
         self._messages: list[Message] = []
         self._open_ids: dict[str, None] = {}
+        self._makers: list[str] = []
 
     @property
     def messages(self) -> list[Message]:
         """The history as the Messages API takes it; complete when nothing is ``pending``."""
         return list(self._messages)
+
+    def makers(self, default: str) -> list[str]:
+        """The model that was asked for each assistant message; ``default`` where that was not written down."""
+        return [asked or default for asked in self._makers]
 
     @property
     def pending(self) -> list[Mapping[str, Any]]:
@@ -79,9 +85,10 @@ class Transcript:
 
     def add_turn(self, turn: Turn) -> None:
         usage = asdict(turn.usage)
-        line = {"line": "assistant", "content": list(turn.content), "stop_reason": turn.stop_reason}
+        line: dict[str, Any] = {"line": "assistant", "content": list(turn.content), "stop_reason": turn.stop_reason}
+        line |= {"usage": usage, "model": turn.model, "asked": turn.asked}
         more = {"stop_details": dict(turn.stop_details), "context_tokens": turn.context_tokens}
-        self._add({**line, "usage": usage, "model": turn.model, **{key: value for key, value in more.items() if value}})
+        self._add({**line, **{key: value for key, value in more.items() if value}})
 
     def add_told(self) -> None:
         self._add({"line": "told"})
@@ -172,6 +179,7 @@ class Transcript:
             line["stop_reason"],
             Usage(**line["usage"]),
             line["model"],
+            line.get("asked", ""),
             line.get("stop_details", {}),
             line.get("context_tokens", 0),
         )
@@ -188,6 +196,7 @@ class Transcript:
         # A refused turn must not be shown again.
         if turn.stop_reason != "refusal" and (content := _sent_back(turn)):
             self._messages.append({"role": "assistant", "content": content})
+            self._makers.append(self.last.asked)
 
     def _take_result(self, line: Mapping[str, Any]) -> None:
         if line["tool_use_id"] not in self._open_ids:

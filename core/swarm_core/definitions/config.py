@@ -28,6 +28,7 @@ from swarm_core.vocabulary.spec import (
     SwarmSpec,
 )
 
+from .budgets import read_budgets
 from .marked import Marked, read
 from .settings import service_permissions, top_permissions
 
@@ -55,6 +56,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "frameworks": ("frameworks", Marked.texts),
     "mcp_servers": ("mcp_servers", Marked.texts),
     "model": ("model", Marked.text),
+    "fallback_models": ("fallback_models", Marked.texts),
     "adapter": ("adapter", lambda m: m.choice(ADAPTERS)),
     "command": ("command", Marked.texts),
     "profile": ("profile", lambda m: m.choice(PROFILES)),
@@ -67,7 +69,19 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
     "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
+_TOP = (
+    "version",
+    "services",
+    "model",
+    "fallback_models",
+    "adapter",
+    "script",
+    "max_parallel",
+    "effort",
+    "checks",
+    "permissions",
+    "budgets",
+)
 
 
 def load(path: Path) -> SwarmSpec:
@@ -86,7 +100,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         raise root.wrong("services are missing", "add a 'services:' mapping, see swarm-tui init")
     model = top["model"].text() if "model" in top else DEFAULT_MODEL
     adapter = top["adapter"].choice(ADAPTERS) if "adapter" in top else "anthropic"
-    services = {key: _service(key, marked, model, adapter) for key, marked in top["services"].items()}
+    fallbacks = tuple(top["fallback_models"].texts()) if "fallback_models" in top else ()
+    services = {key: _service(key, marked, model, fallbacks, adapter) for key, marked in top["services"].items()}
     if not any(not service.is_architect for service in services.values()):
         raise top["services"].wrong("no service can take a task", "add one besides the architect")
     if ARCHITECT not in services:
@@ -96,6 +111,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
             access_level="global_read",
             directories=("/",),
             model=model,
+            fallback_models=fallbacks,
             adapter=adapter if adapter in PLANNERS else "anthropic",
         )
         services = {ARCHITECT: architect, **services}
@@ -104,6 +120,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "budgets" in top:
+        extras["budgets"] = read_budgets(top["budgets"], services)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:
@@ -112,10 +130,10 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 
 
-def _service(key: str, marked: Marked, model: str, adapter: str) -> ServiceSpec:
+def _service(key: str, marked: Marked, model: str, fallbacks: tuple[str, ...], adapter: str) -> ServiceSpec:
     if SLUG.fullmatch(key) is None:
         raise marked.wrong("a service's name is lower-case letters, digits and dashes")
-    values: dict[str, Any] = {"model": model, "adapter": adapter}
+    values: dict[str, Any] = {"model": model, "fallback_models": fallbacks, "adapter": adapter}
     for name, value in marked.fields(_SERVICE).items():
         field, reader = _SERVICE[name]
         values[field] = reader(value)

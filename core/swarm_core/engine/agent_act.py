@@ -39,6 +39,7 @@ from swarm_core.workspace.hub import Hub
 from .allowance import Allowance
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .limits import Paced
 from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class AgentAct:
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
+        paced = Paced(self, self.hands.models)
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
@@ -173,11 +175,13 @@ class AgentAct:
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
             self.clock,
-            self._report,
+            self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
             excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
+            admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
+            choose=paced.choose,
         )
         notes = [*task.notes[-1:], *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
@@ -214,7 +218,7 @@ class AgentAct:
         if mine:
             return "The architect already weighs a request of yours. Go on with your own task."
         request = f"{self.task.id}-{view.last_seq}"
-        await self._report(Draft("tasks.requested", {"request": request, "reason": clean(reason)}))
+        await self.report(Draft("tasks.requested", {"request": request, "reason": clean(reason)}))
         return "The architect will weigh it. Go on with your own task."
 
     def _notices(self) -> list[str]:
@@ -227,7 +231,7 @@ class AgentAct:
             "now: resolve them, keep both intentions, run the tests and commit."
         ]
 
-    async def _report(self, draft: Draft) -> None:
+    async def report(self, draft: Draft) -> None:
         """Journal what the loop noticed, under this task and instance."""
         own = Draft(draft.kind, draft.data, actor=self.instance.id, task=self.task.id, agent=self.instance.id)
         await self.runner.record(own)
@@ -269,7 +273,7 @@ class AgentAct:
             "insertions": commit.stat.insertions,
             "deletions": commit.stat.deletions,
         }
-        await self._report(Draft("commit.created", data))
+        await self.report(Draft("commit.created", data))
 
     async def _sweep(self, hub: Hub) -> None:
         """Move changes outside the service's directories, made past the tools, into quarantine and journal them."""
@@ -278,7 +282,7 @@ class AgentAct:
             kept = f"; it is kept at {found.kept_at}" if found.kept_at else ""
             message = f"{found.what} was changed behind git's back and has been put right{kept}"
             data = {"tool": "Bash", "target": found.what, "rule": "git_dir", "message": message}
-            await self._report(Draft("policy.denied", data))
+            await self.report(Draft("policy.denied", data))
         stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
         if not stray:
             return
@@ -289,7 +293,7 @@ class AgentAct:
             "rule": "directories",
             "message": f"{len(moved)} changes outside {', '.join(self.service.directories)} were put into quarantine",
         }
-        await self._report(Draft("policy.denied", data))
+        await self.report(Draft("policy.denied", data))
 
     # -- the outcome
 
@@ -316,7 +320,7 @@ class AgentAct:
         path = self.layout.plan if self.task.id == PLANNING_TASK else self.layout.dir / f"plan-{self.task.id}.json"
         await asyncio.to_thread(replace_durably, path, text.encode())
         sha256 = hashlib.sha256(text.encode()).hexdigest()
-        await self._report(Draft("artifact.written", {"type": "plan", "path": path.name, "sha256": sha256, **changes}))
+        await self.report(Draft("artifact.written", {"type": "plan", "path": path.name, "sha256": sha256, **changes}))
         await self._submit("", Stat())
 
     def _planned(self, task: PlannedTask, ids: Mapping[str, str], number: int) -> dict[str, Any]:
@@ -340,7 +344,7 @@ class AgentAct:
             "whats_left": handoff.whats_left,
             "recommendation": handoff.recommendation,
         }
-        await self._report(Draft("handoff.recorded", data))
+        await self.report(Draft("handoff.recorded", data))
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
         await self._submit(tip, diff.stat)
@@ -355,7 +359,7 @@ class AgentAct:
         }
         if self.command:
             data["command"] = self.command
-        await self._report(Draft("task.submitted", data))
+        await self.report(Draft("task.submitted", data))
 
     async def _fail(self, reason: str, kind: str) -> None:
         await self.runner.fail(self.task.id, str(kind), reason, attempt=self.task.attempt)

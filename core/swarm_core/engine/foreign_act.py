@@ -47,7 +47,7 @@ class ForeignAct(AgentAct):
         return AcpAdapter() if self.service.adapter == "acp" else HeadlessAdapter()
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
-        scribe = Scribe(log, self._report, self.clock)
+        scribe = Scribe(log, self.report, self.clock)
         premises = Premises(
             self.service,
             self.scope,

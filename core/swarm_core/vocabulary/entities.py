@@ -163,6 +163,20 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Why no model is asked at a gate (a provider and class of models) until a time.
+
+    ``kind`` is ``limit`` (a rate limit: it passes at ``until``) or ``breaker`` (a server in trouble: at ``until`` one
+    call finds out whether it still is).
+    """
+
+    gate: str
+    kind: str
+    until: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One measured fact that a gate shows."""
 
@@ -175,10 +189,10 @@ class CheckResult:
 class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
-    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
-    ``ask`` is the question a permission or trust gate is about. ``document`` is relative to the run's directory,
-    ``about`` is the state of the world it was made from (to notice that it moved), ``blockers`` say why an approval
-    cannot be carried out now.
+    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about. ``ask`` is the
+    question a permission or trust gate is about, ``subject`` the budget a budget gate is about.
+    ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
+    that it moved), ``blockers`` say why an approval cannot be carried out now.
     """
 
     id: str
@@ -202,6 +216,7 @@ class Gate:
     opened_seq: int = 0
     opened_at: str = ""
     decided_seq: int = 0
+    subject: str = ""
     ask: str = ""
 
 
@@ -311,7 +326,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit and what was spent of it, in the dimension's unit (tokens, cost_usd, seconds, iterations)."""
+    """A limit and what was spent of it when its status last changed, in the dimension's unit (tokens, usd, seconds,
+    iterations). See ``budgets`` for scopes. ``round`` counts how often it was used up, ``asked`` is what the call may
+    use for which it did not suffice.
+    """
 
     id: str
     scope: str = "run"
@@ -319,3 +337,5 @@ class Budget:
     limit: float = 0.0
     spent: float = 0.0
     status: str = "ok"
+    round: int = 0
+    asked: float = 0.0

@@ -60,6 +60,7 @@ class ServiceSpec:
 
     ``timeout_s`` limits one attempt at one task, ``heartbeat_s`` how long an agent may show no sign of life,
     ``lease_s`` the same for a worker outside the engine, ``retries`` the attempts after transient failures.
+    ``fallback_models`` are asked, in their order, while ``model`` cannot be.
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
@@ -78,6 +79,7 @@ class ServiceSpec:
     frameworks: tuple[str, ...] = ()
     mcp_servers: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
+    fallback_models: tuple[str, ...] = ()
     adapter: str = "anthropic"
     command: tuple[str, ...] = ()
     profile: str = ""
@@ -124,6 +126,15 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """A limit in the dimension's unit. ``scope`` is one of ``budgets``, or ``task``: each task has one of its own."""
+
+    scope: str
+    dimension: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -138,6 +149,7 @@ class SwarmSpec:
     effort: str = ""
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
 
     @property
