@@ -24,7 +24,10 @@ INTERRUPTED = (
     "interrupted: this call had begun when the engine stopped. It may have done everything, a part or nothing.\n"
     "  next: look at the state it was to change, then decide whether to make the call again"
 )
-_SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url", "message")
+_SHOWN_ARGUMENTS = (
+    *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
+    *("type", "task_id", "skill"),
+)
 
 Tell = Callable[..., Awaitable[None]]
 

@@ -30,10 +30,13 @@ from swarm_core.vocabulary.spec import (
 
 from .budgets import read_budgets
 from .marked import Marked, read
+from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
 
 KNOWN_TOOLS = frozenset(
-    {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "Glob", "Grep", "WebFetch", "commit", "handoff", "plan_tasks"}
+    {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "BashOutput", "TaskStop", "Glob", "Grep", "WebFetch", "Skill"}
+    | {"commit", "handoff", "plan_tasks", "request_tasks", "artifact_write", "update_status", "finding", "question"}
+    | {"ask_architect", "checkpoint"}
 )
 DEFAULT_ARCHITECT = ServiceSpec(
     key=ARCHITECT,
@@ -42,6 +45,7 @@ DEFAULT_ARCHITECT = ServiceSpec(
     directories=("/",),
 )
 
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 PLANNERS = ("anthropic", "scripted")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -67,6 +71,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
+    "network": ("network", lambda m: tuple(_host(item) for item in m.sequence())),
     "permissions": ("permissions", service_permissions),
 }
 _TOP = (
@@ -80,6 +85,7 @@ _TOP = (
     "effort",
     "checks",
     "permissions",
+    "mcp_servers",
     "budgets",
 )
 
@@ -126,6 +132,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
+    if "mcp_servers" in top:
+        extras["mcp_servers"] = servers(top["mcp_servers"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 
@@ -172,6 +180,14 @@ def _directory(marked: Marked) -> str:
     return "/".join(parts) or "/"
 
 
+def _host(marked: Marked) -> str:
+    """A host that may be reached: a name, ``*.`` and a name, or either with a port."""
+    text = marked.text().strip().lower()
+    if _HOST.fullmatch(text) is None:
+        raise marked.wrong(f"{text!r} is not a host", "write example.org, *.example.org or example.org:8443")
+    return text
+
+
 def _check(marked: Marked) -> CheckSpec:
     fields = marked.fields(("name", "command", "timeout"))
     if missing := sorted({"name", "command"} - fields.keys()):
@@ -194,8 +210,5 @@ def _warnings(services: dict[str, ServiceSpec]) -> list[str]:
         for tool in service.tools_allowed:
             if tool not in KNOWN_TOOLS:
                 out.append(f"{service.key}: tool {tool!r} is not known and will not be offered")
-        if service.mcp_servers:
-            names = ", ".join(service.mcp_servers)
-            out.append(f"{service.key}: MCP servers are not started by this version ({names})")
     out += [f"shared directory {path}: {', '.join(keys)}" for path, keys in owners.items() if len(keys) > 1]
     return out

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swarm_core.agents.adapters.base import Assignment
@@ -23,10 +25,13 @@ from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
 from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
 from swarm_core.agents.model_facts import turn_tokens
+from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
+from swarm_core.definitions.registry import ArtifactType
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
+from swarm_core.tools.mcp import mcp_tools
 from swarm_core.tools.scope import Scope
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
@@ -36,10 +41,12 @@ from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
+from .agent_desk import AgentDesk, known_artifacts, owned_by
 from .allowance import Allowance
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 from .limits import Paced
+from .mcp_servers import servers_for
 from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
@@ -124,7 +131,11 @@ class AgentAct:
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
         workers = self.runner.spec.workers
+        artifacts = await asyncio.to_thread(known_artifacts, self.tree)
+        self.scope = replace(self.scope, owned=owned_by(service.key, artifacts))
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
+        own += own_tools(self._desk(artifacts))
+        own += await self._served(log)
         toolbox, ending = equip(
             self.scope,
             self.scratch,
@@ -186,7 +197,10 @@ class AgentAct:
         notes = [*task.notes[-1:], *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
         assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
-        return await NativeAdapter(loop).run(assignment)
+        try:
+            return await NativeAdapter(loop).run(assignment)
+        finally:
+            await toolbox.close()
 
     async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
@@ -210,6 +224,17 @@ class AgentAct:
             about=view.tasks.get(task.about),
             tools=tools,
         )
+
+    async def _served(self, log: AgentLog) -> list[Tool]:
+        """The tools of the service's MCP servers."""
+        if not self.service.mcp_servers:
+            return []
+        trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
+        found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
+        return await mcp_tools(found, self.scope, self.scratch, say=say)
+
+    def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
+        return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self.report, self._request)
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""

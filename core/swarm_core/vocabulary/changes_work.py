@@ -133,6 +133,30 @@ def _task_held(view: State, event: AnyEvent, out: Sink) -> None:
     out.mark(event.data.get("command", ""))
 
 
+@on("task.checkpoint")
+def _checkpoint(view: State, event: AnyEvent, out: Sink) -> None:
+    task = task_of(view, event)
+    _fence(task, event)
+    out.task(replace(task, checkpoint=event.data.get("note", "")))
+
+
+@on("status.updated")
+def _progress(view: State, event: AnyEvent, out: Sink) -> None:
+    task = task_of(view, event)
+    _fence(task, event)
+    section, state = event.data.get("section", ""), event.data.get("state", "")
+    out.task(replace(task, progress={**task.progress, section: state}))
+
+
+@on("question.raised")
+def _question(view: State, event: AnyEvent, out: Sink) -> None:
+    """An agent asks the operator, and goes on with a default."""
+    key = str(event.data.get("question", ""))
+    if not key or key in view.questions:
+        raise IllegalTransition(f"question {key or '?'} cannot be raised")
+    out.question(key, {**event.data, "task": event.task or "", "agent": event.agent or ""})
+
+
 @on("tasks.requested")
 def _tasks_requested(view: State, event: AnyEvent, out: Sink) -> None:
     """An agent asks for a change of the plan; the architect weighs it."""

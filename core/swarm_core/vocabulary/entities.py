@@ -9,6 +9,7 @@ from typing import Any
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
 PRIORITIES = ("critical", "high", "medium", "low")
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 PHASES = ("plan", "build", "land")
 
 
@@ -101,7 +102,8 @@ class Task:
     ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
     task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
     and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it.
+    why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
+    parts, ``checkpoint`` its note for whoever takes the task up again.
     """
 
     id: str
@@ -135,6 +137,8 @@ class Task:
     stat: Stat = Stat()
     usage: Usage = Usage()
     handoff: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[str, str] = field(default_factory=dict)
+    checkpoint: str = ""
     ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""

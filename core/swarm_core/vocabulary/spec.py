@@ -65,6 +65,7 @@ class ServiceSpec:
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
 
+    ``network`` are the hosts it may reach: ``example.org``, ``*.example.org``, ``example.org:8443``; none by default.
     ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
     the engine's environment that it is given.
     """
@@ -90,6 +91,7 @@ class ServiceSpec:
     lease_s: float = 60.0
     retries: int = 3
     max_turns: int = 100
+    network: tuple[str, ...] = ()
     permissions: tuple[RuleText, ...] = ()
 
     @property
@@ -126,6 +128,22 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServerSpec:
+    """A server of tools: a ``command`` that speaks over stdio, or a ``url`` (streamable HTTP).
+
+    ``timeout_s`` limits one call.
+    """
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetSpec:
     """A limit in the dimension's unit. ``scope`` is one of ``budgets``, or ``task``: each task has one of its own."""
 
@@ -151,6 +169,7 @@ class SwarmSpec:
     warnings: tuple[str, ...] = field(default=())
     budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
+    mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
 
     @property
     def workers(self) -> tuple[str, ...]:

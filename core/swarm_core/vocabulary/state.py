@@ -38,6 +38,7 @@ class State:
         self.held_services: dict[str, str] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
+        self.questions: dict[str, Mapping[str, Any]] = {}
         self.asks: dict[str, Ask] = {}
         self.open_asks: dict[str, None] = {}
         self.usage = Usage()
@@ -115,6 +116,7 @@ class Sink:
     def pid(self, pid: int) -> None: ...
     def started(self) -> None: ...
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
+    def question(self, key: str, question: Mapping[str, Any]) -> None: ...
     def ask(self, ask: Ask) -> None: ...
 
 
@@ -210,6 +212,9 @@ class Writer(Sink):
 
     def plan(self, task: str, plan: Mapping[str, Any]) -> None:
         self.view.plans[task] = plan
+
+    def question(self, key: str, question: Mapping[str, Any]) -> None:
+        self.view.questions[key] = question
 
     def ask(self, ask: Ask) -> None:
         self.view.asks[ask.id] = ask
