@@ -35,7 +35,11 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A definition and what runs. ``run`` raises ToolError or PermissionDenied; both become error results."""
+    """A definition and what runs. ``run`` raises ToolError or PermissionDenied; both become error results.
+
+    ``close`` ends what the tool keeps running between calls.
+    """
 
     definition: ToolDefinition
     run: Callable[[Mapping[str, Any]], Awaitable[ToolResult]]
+    close: Callable[[], Awaitable[None]] | None = None

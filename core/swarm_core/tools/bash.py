@@ -1,4 +1,4 @@
-"""The Bash tool: one confined process for each call, with an environment built from an allow-list."""
+"""The Bash tool: a confined shell for each agent, with an environment built from an allow-list."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import stat
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +19,10 @@ from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from swarm_core.vocabulary.ids import ulid
 
 from .base import Tool, ToolDefinition, ToolResult
-from .beneath import open_directory
-from .confine import Jail, confinement
-from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome, run
+from .jail.choice import choose
+from .jail.confines import Confines
+from .jail.session import Shell
+from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome
 from .scope import Scope
 from .shell import check_command, restricted_commands
 
@@ -34,16 +33,25 @@ MAX_COMMAND_CHARS = 64_000
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME")
 _TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "RUSTUP_HOME", "GOROOT", "JAVA_HOME", "NVM_DIR")
+_EXCESS = {
+    "processes": "it started too many processes",
+    "memory": "its processes took too much memory",
+    "disk": "it wrote too much, or the disk is nearly full",
+}
 _REFUSED = re.compile(r"(?:^|: |\] )(?:Permission denied|Read-only file system)\b|PermissionError: \[Errno 13\]", re.M)
 _REFUSED_PATH = re.compile(
     r"""['"‘]?([^\s:'"‘’]*/[^:'"‘’\n]*)['"’]?: (?:Permission denied|Read-only)|(?:denied|system): ['"]([^'"\n]+)"""
 )
+_ABSENT = re.compile(
+    r"""['"‘]?(/[^:'"‘’\n]+)['"’]?: No such file or directory|No such file or directory: ['"](/[^'"\n]+)"""
+)
+_BOXED = tuple(map(Path, ("/proc", "/dev", "/tmp")))
 
 BASH = ToolDefinition(
     name="Bash",
     description=(
-        "Run a Bash command in the worktree and return its output (standard output and error together). Each call is "
-        "a new process: directory and variables do not persist, and what it leaves running is ended with it. Commands "
+        "Run a Bash command in the worktree and return its output (standard output and error together). The "
+        "directory persists between calls, variables do not, and what a call leaves running is ended with it. Commands "
         "write only below your directories and $TMPDIR; there is no network. git is for reading (status, diff, log, "
         "show, grep, blame); record work with the commit tool. Prefer Read, Edit, Write, Glob and Grep for files."
     ),
@@ -95,12 +103,25 @@ def environment(tree: Path, scratch: Path) -> dict[str, str]:
     }
 
 
-def bash_tool(scope: Scope, scratch: Path, clock: Clock) -> Tool:
+def bash_tool(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> Tool:
     """Bash in ``scope.tree``: judged as text first, then run in confinement."""
     scratch = Path(os.path.realpath(scratch))
     scope = replace(scope, scratch=scratch)
+    confines = confines or Confines()
     restricted = restricted_commands(scope.service.tools_restricted)
     variables = {"HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
+    shell: Shell | None = None
+    opening = asyncio.Lock()
+
+    async def its_shell() -> Shell:
+        nonlocal shell
+        async with opening:
+            if shell is None:
+                _bash()
+                kind = await asyncio.to_thread(choose, confines.setting)
+                reach = await asyncio.to_thread(confines.reach, scope, scratch)
+                shell = Shell(kind, reach, environment(scope.tree, scratch), clock)
+        return shell
 
     async def call(arguments: Mapping[str, Any]) -> ToolResult:
         command = str(arguments["command"])
@@ -110,25 +131,18 @@ def bash_tool(scope: Scope, scratch: Path, clock: Clock) -> Tool:
                 hint="write a long script to a file with Write and run that",
             )
         timeout_s = min(int(arguments.get("timeout", DEFAULT_TIMEOUT_MS)), MAX_TIMEOUT_MS) / 1000
-        await asyncio.to_thread(check_command, command, scope=scope, restricted=restricted, variables=variables)
-        argv = [_bash(), "--noprofile", "--norc", "-c", command]
-        env = environment(scope.tree, scratch)
-        try:
-            outcome = await run(
-                argv,
-                cwd=scope.tree,
-                env=env,
-                clock=clock,
-                timeout_s=timeout_s,
-                jail=lambda: _jail(scope, scratch),
-            )
-        except (OSError, subprocess.SubprocessError, ValueError) as error:
-            raise ToolError(
-                f"the command could not be started: {error}", hint="try again; report it if it persists"
-            ) from error
-        return await asyncio.to_thread(_result, outcome, command, timeout_s, scope, scratch)
+        its = await its_shell()
+        await asyncio.to_thread(
+            check_command, command, scope=scope, restricted=restricted, variables=variables, directory=its.directory
+        )
+        outcome = await its.run(command, timeout_s=timeout_s)
+        return await asyncio.to_thread(_result, outcome, command, timeout_s, scope, its)
 
-    return Tool(BASH, call)
+    async def close() -> None:
+        if shell is not None:
+            await shell.close()
+
+    return Tool(BASH, call, close)
 
 
 def _bash() -> str:
@@ -138,44 +152,9 @@ def _bash() -> str:
     return found
 
 
-def _jail(scope: Scope, scratch: Path) -> Jail:
-    """A confinement to the service's directories, created where they are missing, and the scratch directory."""
-    for directory in (scratch, scratch / "tmp", scratch / "cache"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held: list[int] = []
-    try:
-        for parts in scope.writable:
-            if (fd := _grantable(scope.tree, parts)) is not None:
-                held.append(fd)
-        held.append(open_directory(scratch, ()))
-        return Jail(held)
-    finally:
-        for fd in held:
-            os.close(fd)
-
-
-def _grantable(tree: Path, parts: tuple[str, ...]) -> int | None:
-    """A directory of the service or a single file; None where a symbolic link stands in its place."""
-    try:
-        return open_directory(tree, parts, make=True)
-    except NotADirectoryError:
-        try:
-            parent = open_directory(tree, parts[:-1])
-        except NotADirectoryError:
-            return None
-        try:
-            fd = os.open(parts[-1], getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        finally:
-            os.close(parent)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd
-        os.close(fd)
-        return None
-
-
-def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scratch: Path) -> ToolResult:
+def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, shell: Shell) -> ToolResult:
     """The text for the model. Runs off the loop: it may decode megabytes and write a file."""
-    text = _shown(outcome.output, scratch)
+    text = _shown(outcome.output, shell.reach.scratch)
     if outcome.holds_output:
         text += "\n[processes it left in the background were ended with it]"
     is_error = True
@@ -183,13 +162,15 @@ def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scra
         text = f"Stopped after {timeout_s:g} s (timeout).\n{text}"
     elif outcome.ended_by == "flood":
         text = f"Stopped: it printed more than {FLOOD_BYTES // 2**20} MiB.\n{text}"
+    elif outcome.ended_by != "exit":
+        text = f"Stopped: {_EXCESS[outcome.ended_by]}.\n{text}"
     elif outcome.exit_code < 0:
         text = f"Ended by signal {-outcome.exit_code} ({signal.strsignal(-outcome.exit_code)}).\n{text}"
     elif outcome.exit_code:
         text = f"Exit code {outcome.exit_code}\n{text}"
     else:
         is_error = False
-    denied = _denial(text, scope, scratch) if confinement() != "none" else None
+    denied = _denial(text, scope, shell) if shell.kind != "none" else None
     if denied is not None:
         text += f"\n[{denied.message}. {denied.hint}.]"
     return ToolResult(text, is_error, target=clean_line(command, 200), denied=denied)
@@ -216,10 +197,10 @@ def _shown(output: Captured, scratch: Path) -> str:
     return text[:half] + notice + tail[-half:].rstrip("\n")
 
 
-def _denial(text: str, scope: Scope, scratch: Path) -> PermissionDenied | None:
+def _denial(text: str, scope: Scope, shell: Shell) -> PermissionDenied | None:
     """The refusal that the confinement put into the output, if it looks like one."""
     if _REFUSED.search(text) is None:
-        return None
+        return _absence(text, shell) if shell.kind == "bubblewrap" else None
     where = _REFUSED_PATH.search(text)
     target = clean_line((where[1] or where[2]) if where else "", 200)
     allowed = [f"{scope.shown(scope.tree.joinpath(*parts))}" for parts in scope.writable]
@@ -227,5 +208,21 @@ def _denial(text: str, scope: Scope, scratch: Path) -> PermissionDenied | None:
         f"a write{' to ' + target if target else ''} or a connection was refused by the confinement",
         rule="confined",
         target=target,
-        hint=f"commands write only below {', '.join([*allowed, str(scratch)])} and have no network",
+        hint=f"commands write only below {', '.join([*allowed, str(shell.reach.scratch)])} and have no network",
     )
+
+
+def _absence(text: str, shell: Shell) -> PermissionDenied | None:
+    """In a box, what is outside is not there. Said of every such place, whether there is something or not."""
+    for found in _ABSENT.finditer(text):
+        path = os.path.normpath(found[1] or found[2])
+        if not any(Path(path).is_relative_to(top) for top in (shell.reach.tree, shell.reach.scratch, *_BOXED)):
+            if any(Path(path).is_relative_to(root) for root in shell.reach.roots):
+                continue
+            return PermissionDenied(
+                f"{clean_line(path, 200)} is outside what commands can see",
+                rule="confined",
+                target=clean_line(path, 200),
+                hint="commands see the worktree, $TMPDIR and the installed programs",
+            )
+    return None

@@ -20,6 +20,7 @@ from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tool
 from .files import file_tools
+from .jail.confines import Confines
 from .schema import violations
 from .scope import Scope
 from .search import search_tools
@@ -30,10 +31,10 @@ _TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title"
 _log = logging.getLogger(__name__)
 
 
-def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
+def standard_tools(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> list[Tool]:
     """Read, Write, Edit, Glob, Grep and Bash, in this order. ``scratch`` becomes HOME and holds long outputs."""
     scope = replace(scope, scratch=scratch)
-    return [*file_tools(scope), *search_tools(scope, clock), bash_tool(scope, scratch, clock)]
+    return [*file_tools(scope), *search_tools(scope, clock), bash_tool(scope, scratch, clock, confines)]
 
 
 class Toolbox:
@@ -52,6 +53,12 @@ class Toolbox:
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side."""
         return name in READ_ONLY and name in self._offered
+
+    async def close(self) -> None:
+        """End what the tools keep running between calls."""
+        for tool in self._tools.values():
+            if tool.close is not None:
+                await tool.close()
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Check and run one call. Refusals and failures come back as error results with what to do next."""

@@ -1,0 +1,329 @@
+"""One confined shell for an agent: a command costs a fork instead of a confinement.
+
+The shell reads requests from a pipe, runs each in a subshell and answers on another pipe with the number that came
+with the request and the exit code. Commands have neither pipe. A command that forges an answer all the same (it may
+look into the shell: both are in the same confinement) lies about itself alone: confinement, limits and the sweep of
+what it left running do not rest on the answer.
+
+The directory persists as far as the command told it; the engine gives it to the next one. Variables, options and
+functions end with the subshell. A command that takes too long, too much, or the shell's life ends the shell, and the
+next command gets a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swarm_core.tools.beneath import open_file
+from swarm_core.tools.process import TERM_GRACE_S, Ending, Exit, Outcome, Reader, Start, discard, spawn
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import PermissionDenied, ToolError
+
+from . import kin
+from .canary import Canaries
+from .ladder import Kind, prepare
+from .reach import Reach
+
+WATCH_EVERY_S = 0.25
+START_TIMEOUT_S = 30.0
+MAX_DIRECTORY_BYTES = 4096
+_PIPE_BYTES = 4096
+# One line, so that the line numbers in messages are those of the command.
+_DRIVER = (
+    "while IFS= read -r -d '' token && IFS= read -r -d '' place && IFS= read -r -d '' text; do "
+    '( exec {status}>&- </dev/null >/dev/fd/1 2>&1; cd -- "$place" || exit 1; '
+    "trap 'pwd -P >| \"$TMPDIR/.directory\"' EXIT; "
+    'eval "set --; unset -v token place text; $text" ); '
+    'echo "$token $?" >&{status}; done'
+)
+
+
+@dataclass(slots=True)
+class _Living:
+    """A shell that runs: its process, the ends of its pipes that are ours, and the processes that make it up."""
+
+    process: subprocess.Popen[bytes]
+    requests: int
+    answers: int
+    output: int
+    mark: str
+    own: frozenset[int] = field(default_factory=frozenset)
+
+    def end(self) -> None:
+        """Kill it with all that came from it. Blocks until that is done."""
+        for fd in (self.requests, self.answers, self.output):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        discard(self.process)
+        kin.LIVE.marks.discard(self.mark)
+        kin.end_strays(self.mark)
+
+
+class Shell:
+    """The shell of one agent. ``run`` starts it when there is none; ``close`` ends it, and so does forgetting it."""
+
+    def __init__(self, kind: Kind, reach: Reach, env: Mapping[str, str], clock: Clock) -> None:
+        self.kind, self.reach = kind, reach
+        self._env, self._clock = env, clock
+        self._living: _Living | None = None
+        self._finalizer: Callable[[], object] = lambda: None
+        self._turn = asyncio.Lock()
+        self.directory = reach.tree
+
+    async def run(self, command: str, *, timeout_s: float) -> Outcome:
+        """Run ``command`` in the directory where the last one ended.
+
+        Raises PermissionDenied if the confinement does not hold here, ToolError if no shell can be started.
+        """
+        async with self._turn:
+            living = self._living or await self._start()
+            try:
+                outcome, is_alive = await self._command(living, command, timeout_s)
+            except BaseException:
+                await self._end()
+                raise
+            if not is_alive:
+                await self._end()
+            self.directory = await asyncio.to_thread(self._told)
+            return outcome
+
+    async def close(self) -> None:
+        """End the shell and everything in it."""
+        async with self._turn:
+            await self._end()
+
+    # -- life and death
+
+    async def _start(self) -> _Living:
+        """A new shell, trusted after its first command tried to get out and could not."""
+        kin.adopt_orphans()
+        self.directory = self.reach.tree
+        living = await self._spawn()
+        self._living, self._finalizer = living, weakref.finalize(self, living.end)
+        try:
+            canaries = await asyncio.to_thread(Canaries, self.reach)
+            try:
+                outcome, is_alive = await self._command(living, canaries.script, START_TIMEOUT_S)
+                proof = await asyncio.to_thread(
+                    canaries.proof, self.kind, outcome.output.kept.decode("utf-8", "replace")
+                )
+            finally:
+                await asyncio.to_thread(canaries.close)
+        except BaseException:
+            await self._end()
+            raise
+        if not is_alive or (self.kind != "none" and not proof.holds):
+            await self._end()
+            said = clean_line(outcome.output.kept.decode("utf-8", "replace").strip(), 300)
+            raise PermissionDenied(
+                f"the confinement ({self.kind}) was tried and failed: {', '.join(proof.broken)}. {said}".strip(),
+                rule="unconfined",
+                hint="use the file tools, and say in your handoff that commands cannot run here",
+            )
+        return living
+
+    async def _spawn(self) -> _Living:
+        mark = secrets.token_hex(8)
+        (take, give), (hear, answer), (read, write) = os.pipe(), os.pipe(), os.pipe()
+        bash = shutil.which("bash") or "/bin/bash"
+        driver = _DRIVER.format(status=answer)
+        start = Start(
+            [bash, "--noprofile", "--norc", "-c", driver, "bash"],
+            self.reach.tree,
+            {**self._env, kin.MARK: mark},
+            write,
+            lambda: prepare(self.kind, self.reach),
+            take,
+            (answer,),
+        )
+        kin.LIVE.marks.add(mark)
+        try:
+            process = await spawn(start)
+        except BaseException as error:
+            for fd in (give, hear, read):
+                os.close(fd)
+            kin.LIVE.marks.discard(mark)
+            if isinstance(error, (OSError, subprocess.SubprocessError)):
+                hint = "try again; report it if it persists"
+                raise ToolError(f"the command could not be started: {error}", hint=hint) from error
+            raise
+        for fd in (give, hear, read):
+            os.set_blocking(fd, False)
+        return _Living(process, give, hear, read, mark)
+
+    async def _end(self) -> None:
+        if self._living is not None:
+            self._living = None
+            await asyncio.shield(asyncio.to_thread(self._finalizer))
+
+    # -- one command
+
+    async def _command(self, living: _Living, command: str, timeout_s: float) -> tuple[Outcome, bool]:
+        """What came of it, and whether the shell is still there."""
+        loop = asyncio.get_running_loop()
+        token = secrets.token_hex(8)
+        reader = Reader(loop, os.dup(living.output))
+        answer = _Answer(loop, living.answers, token)
+        gone = Exit(loop, living.process)
+        timer = asyncio.ensure_future(self._clock.sleep(timeout_s))
+        watch = asyncio.ensure_future(self._watch(living))
+        asking = asyncio.ensure_future(_ask(living.requests, f"{token}\0{self.directory}\0{command}\0"))
+        try:
+            waited: set[asyncio.Future[Any]] = {answer.future, gone.future, reader.flooded, timer, watch}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            ended_by: Ending = "exit"
+            if not answer.future.done() and not gone.future.done():
+                ended_by = "flood" if reader.flooded.done() else watch.result() if watch.done() else "timeout"
+                if ended_by == "timeout":
+                    await asyncio.to_thread(_ask_to_end, living)
+                    await asyncio.wait(waited - {timer}, timeout=TERM_GRACE_S, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.future.done():
+                await asyncio.wait({gone.future}, timeout=0.2)
+            has_left = False
+            if ended_by == "exit" and answer.future.done():
+                has_left = await self._sweep(living)
+            reader.sweep()
+            if ended_by != "exit" or not answer.future.done():
+                code = answer.future.result() if answer.future.done() else _code(living.process)
+                return Outcome(code, ended_by, reader.captured), False
+            return Outcome(answer.future.result(), ended_by, reader.captured, has_left), True
+        finally:
+            for task in (timer, watch, asking):
+                task.cancel()
+            await asyncio.gather(timer, watch, asking, return_exceptions=True)
+            answer.close()
+            gone.close()
+            reader.close()
+
+    async def _sweep(self, living: _Living) -> bool:
+        """End what the command left running; whether there was anything."""
+        own = kin.family(living.process.pid)
+        if not living.own:
+            # The first answer: nothing but the shell itself is there yet.
+            living.own = frozenset(own)
+            return False
+        left = 0
+        if any(pid not in living.own for pid in own):
+            left = await asyncio.to_thread(kin.end_family, living.process.pid, spare=living.own)
+        if kin.LIVE.strays(living.mark):
+            left += await asyncio.to_thread(kin.end_strays, living.mark)
+        return left > 0
+
+    async def _watch(self, living: _Living) -> Ending:
+        """Return when the command takes more than its limits allow; until then, measure now and then."""
+        free_bytes = 0
+        while True:
+            await self._clock.sleep(WATCH_EVERY_S)
+            free_bytes = free_bytes or await asyncio.to_thread(_free_bytes, self.reach.tree)
+            if ending := await asyncio.to_thread(self._excess, living, free_bytes):
+                return ending
+
+    def _excess(self, living: _Living, free_before_bytes: int) -> Ending | None:
+        limits, reach = self.reach.limits, self.reach
+        pids = [*kin.family(living.process.pid), *kin.LIVE.strays(living.mark)]
+        if len(pids) > limits.processes:
+            return "processes"
+        if kin.memory_bytes(pids) > limits.memory_bytes:
+            return "memory"
+        free_bytes = _free_bytes(reach.tree)
+        if free_bytes < limits.free_bytes and free_bytes < free_before_bytes:
+            return "disk"
+        if free_before_bytes - free_bytes > limits.disk_bytes:
+            own = (*(reach.tree.joinpath(*parts) for parts in reach.writable), reach.scratch)
+            return "disk" if kin.disk_bytes(*own) > limits.disk_bytes else None
+        return None
+
+    def _told(self) -> Path:
+        """Where the command said it ended, if that is a place of the agent's; else the tree."""
+        try:
+            fd = open_file(self.reach.scratch, ("tmp", ".directory"))
+        except OSError:
+            return self.directory
+        try:
+            text = os.fsdecode(os.read(fd, MAX_DIRECTORY_BYTES)).removesuffix("\n")
+        except OSError:
+            return self.directory
+        finally:
+            os.close(fd)
+        real = Path(os.path.realpath(text)) if text.startswith("/") and "\0" not in text else self.reach.tree
+        is_own = any(real.is_relative_to(top) for top in (self.reach.tree, self.reach.scratch))
+        return real if is_own and real.is_dir() else self.reach.tree
+
+
+class _Answer:
+    """Waits on the pipe of answers for the line that begins with ``token``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, token: str) -> None:
+        self.future: asyncio.Future[int] = loop.create_future()
+        self._loop, self._fd, self._token, self._text = loop, fd, token.encode(), b""
+        loop.add_reader(fd, self._take)
+
+    def _take(self) -> None:
+        try:
+            data = os.read(self._fd, _PIPE_BYTES)
+        except BlockingIOError:
+            return
+        *lines, self._text = (self._text + data)[-_PIPE_BYTES:].split(b"\n")
+        for line in lines:
+            words = line.split()
+            if len(words) == 2 and words[0] == self._token and words[1].isdigit() and not self.future.done():
+                self.future.set_result(int(words[1]) & 0xFF)
+        if not data or self.future.done():
+            self._loop.remove_reader(self._fd)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._fd)
+        self.future.cancel()
+
+
+async def _ask(fd: int, text: str) -> None:
+    """Write a request. A shell that does not read it is a shell that does not answer: others see to that."""
+    loop, data = asyncio.get_running_loop(), text.encode("utf-8", "surrogateescape")
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            await _writable(loop, fd)
+        except OSError:
+            return
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    room = asyncio.Event()
+    loop.add_writer(fd, room.set)
+    try:
+        await room.wait()
+    finally:
+        loop.remove_writer(fd)
+
+
+def _ask_to_end(living: _Living) -> None:
+    for pid in kin.family(living.process.pid):
+        if pid not in living.own:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _code(process: subprocess.Popen[bytes]) -> int:
+    code = process.poll()
+    return -signal.SIGKILL if code is None else code
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return 1 << 62
+    return found.f_bavail * found.f_frsize
