@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarm_core.journal.opening import open_view
+from swarm_core.journal.opening import last_events, open_view
 from swarm_core.journal.process import is_alive
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
@@ -25,6 +25,7 @@ from swarm_core.journal.tail import JournalReader, LogReader
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import EngineError, EngineRunning
+from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.ids import run_id, ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
@@ -86,6 +87,15 @@ class SwarmClient:
         view, reader = open_view(self.layout.run(run).journal)
         reader.close()
         return view
+
+    def follow(self, run: str, count: int) -> tuple[RunView, list[Event], JournalReader]:
+        """The state of a run as of now, its last ``count`` events, and a reader for what comes next.
+
+        Costs what is recent, not what was. Raises JournalError, or IllegalTransition if an event does not fit.
+        """
+        path = self.layout.run(run).journal
+        view, reader = open_view(path)
+        return view, [event for event in last_events(path, count) if event.seq <= view.last_seq], reader
 
     def document(self, run: str, gate: Gate) -> bytes:
         """What a gate shows; empty if the gate has none yet or it is gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,32 @@ def test_a_closed_terminal_stops_nothing_and_attach_comes_back(tmp_path: Path) -
     again.press("q")
     assert again.wait_for_end() == 0
     assert client.engine().is_alive
+    stop(client)
+
+
+def _is_held(client: SwarmClient, run: str, pause: str) -> bool:
+    return client.view(run).run.pause == pause
+
+
+def test_an_operator_pauses_halts_and_rolls_back_by_keyboard(tmp_path: Path) -> None:
+    root = create(tmp_path / "ecoroute")
+    client = SwarmClient(root)
+    terminal = Terminal(["run", GOAL, "--speed", "0"], root)
+    terminal.wait_for("architect-1", "Gates")
+    decide(terminal, client, "plan", "a")
+    run = client.runs()[-1]
+    for key, pause in (("p", "pause"), ("r", ""), ("H", "halt"), ("r", "")):
+        terminal.press(key)
+        wait_until(f"{pause or 'going on'} by {key}", partial(_is_held, client, run, pause))
+    decide(terminal, client, "merge", "a")
+    wait_until("the second merge gate", lambda: client.view(run).open_gates)
+    terminal.press("w", "G", "R")
+    terminal.wait_for("Roll back")
+    terminal.press("y")
+    wait_until("the rollback's end", lambda: "recovery.completed" in client.layout.run(run).journal.read_text())
+    assert client.view(run).tasks["task_001"].status != "done"
+    terminal.press("q")
+    terminal.wait_for_end()
     stop(client)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from swarm_core.journal.lines import GENESIS, Chain, digest, encode
+from swarm_core.journal.lines import GENESIS, Chain, encode
 from swarm_core.vocabulary.events import Draft, Event
 
 
@@ -20,8 +20,7 @@ def write_journal(
         for seq, draft in enumerate(drafts, 1):
             stamp = next(stamps) if stamps is not None else str(ts)
             event = Event(seq, stamp, run, draft.kind, draft.data, draft.actor, draft.task, draft.agent, draft.phase)
-            line = encode(event, prev)
-            prev = digest(line[:-1])
+            line, prev = encode(event, prev)
             file.write(line)
             events.append(event)
     return events
@@ -36,7 +35,7 @@ def extend_journal(path: Path, *drafts: Draft, ts: str = "2026-11-21T10:04:00.00
         for draft in drafts:
             place = (chain.seq + 1, ts, last.run)
             event = Event(*place, draft.kind, draft.data, draft.actor, draft.task, draft.agent, draft.phase)
-            line = encode(event, chain.prev)
+            line, _ = encode(event, chain.prev)
             chain.take(line[:-1])
             file.write(line)
             events.append(event)

@@ -29,13 +29,12 @@ from swarm_tui.runs import FOLLOWED, Runs
 from swarm_tui.screens.base import RoomScreen
 from swarm_tui.screens.control import ControlScreen
 from swarm_tui.screens.small import SmallScreen, is_too_small
-from swarm_tui.store import Store
+from swarm_tui.store import KEPT_EVENTS, Store
 
 FRAME_S = 1 / 15
 PULSE_S = 0.5
 RUNS_PULSES = 4
 """At every so many pulses the other runs are looked at."""
-CHUNK_BYTES = 1 << 20
 
 
 class ControlRoom(LocalWorks):
@@ -72,17 +71,16 @@ class ControlRoom(LocalWorks):
         self.set_interval(PULSE_S, self.pulse)
 
     def show_run(self, run: str) -> None:
-        """Follow a run from its first event; a long journal is read off the event loop, the room before stays until
-        then."""
+        """Follow a run; what it is so far is read off the event loop, and the room before stays until then."""
         if not self._is_loading:
             self._is_loading = True
-            self._load(Store(run), self.client.reader(run))
+            self._load(run)
 
     @work(exclusive=True, group="load")
-    async def _load(self, store: Store, reader: JournalReader) -> None:
+    async def _load(self, run: str) -> None:
         try:
-            while events := await asyncio.to_thread(reader.poll, CHUNK_BYTES):
-                store.apply(events)
+            view, events, reader = await asyncio.to_thread(self.client.follow, run, KEPT_EVENTS)
+            store = Store(run, view, events)
             store.engine = await asyncio.to_thread(self.client.engine)
             store.new_gates()
             await self._move_in(store, reader)

@@ -59,8 +59,11 @@ class Runs:
                 self._read(name)
 
     def _read(self, name: str) -> None:
-        reader, view = self._followed.setdefault(name, (self.client.reader(name), RunView()))
         try:
+            if name not in self._followed:
+                view, _, reader = self.client.follow(name, 0)
+                self._followed[name] = (reader, view)
+            reader, view = self._followed[name]
             for _ in self._news(reader, view):
                 time.sleep(BREATH_S)  # the room paints in between
         except (SwarmError, OSError) as error:
@@ -78,8 +81,8 @@ class Runs:
             yield
 
     def _settle(self, name: str) -> None:
-        reader, _ = self._followed.pop(name)
-        reader.close()
+        if name in self._followed:
+            self._followed.pop(name)[0].close()
         self._settled.add(name)
 
     def waiting(self, but: str) -> int:

@@ -17,10 +17,10 @@ STALE_S = 5.0
 class Store:
     """State comes only from the journal and ``engine.json``; nothing here is decided by the room."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, view: RunView | None = None, activity: Iterable[Event] = ()) -> None:
         self.run = run
-        self.view = RunView()
-        self.activity: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.view = view or RunView()
+        self.activity = deque(activity, maxlen=KEPT_EVENTS)
         self.engine = EngineStatus()
         self.gates_seen: set[tuple[str, int]] = set()
 

@@ -23,7 +23,7 @@ from swarm_core.vocabulary.freeze import freeze
 from swarm_core.vocabulary.view import RunView
 
 from .disk import NO_SPACE, Disk, RealDisk, write_all
-from .lines import Place, as_read, digest, encode
+from .lines import Place, as_read, encode
 from .recovery import Recovered, recover
 from .segments import SEGMENT_BYTES, closed_path, directory, read_all
 from .snapshot import is_due, store
@@ -228,8 +228,7 @@ class Journal:
                 for draft in waiter.drafts:
                     seq += 1
                     event = _event(draft, seq, ts, self.run)
-                    line = encode(event, prev, self._epoch, batch)
-                    prev = digest(line[:-1])
+                    line, prev = encode(event, prev, self._epoch, batch)
                     added += line
                     events.append(event)
             except Exception as error:  # noqa: BLE001 -- given to whom it concerns

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +74,7 @@ class Registration:
         """
         found: list[tuple[str, Path | None]] = []
         dot_git = self.tree / ".git"
-        if _content(dot_git) != self._link:
+        if files.content(dot_git) != self._link:
             kept = None
             if files.exists(dot_git):
                 kept = place() / "dot-git"
@@ -89,7 +88,7 @@ class Registration:
                 self.register(index)
             found.append(("its entry in the hub was removed", None))
         for name, content in self._contents.items():
-            if _content(self.entry / name) != content:
+            if files.content(self.entry / name) != content:
                 files.delete(self.entry / name)
                 (self.entry / name).write_bytes(content)
                 found.append((f"{name} of its entry in the hub was changed", None))
@@ -102,19 +101,8 @@ class Registration:
         found: list[tuple[str, Path | None]] = []
         wanted = {"config": (self.desk / "hub.config").read_bytes(), "config.worktree": b"[core]\n\tbare = true\n"}
         for name, content in wanted.items():
-            if _content(self.hub / name) != content:
+            if files.content(self.hub / name) != content:
                 files.delete(self.hub / name)
                 files.write_durably(self.hub / name, content)
                 found.append((f"{name} of the hub was changed", None))
         return found
-
-
-def _content(path: Path) -> bytes | None:
-    """What a regular file holds, read without following a link and without waiting on a pipe; else None."""
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            return None
-        with open(path, "rb") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return None

@@ -256,6 +256,8 @@ class Desk:
 
     async def ref(self, name: str) -> str:
         """The commit a ref of the hub points to, or "" if there is no such ref."""
+        if (oid := os.fsdecode(files.content(self.hub / name) or b"").strip()) in self._trees:
+            return oid  # a commit that is known needs no git to be looked up
         return (await self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", ok=(0, 1))).text
 
     async def commit_oid(self, name: str) -> str:

@@ -49,6 +49,17 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
+def content(path: Path) -> bytes | None:
+    """What a regular file holds, read without following a link and without waiting on a pipe; else None."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        with open(path, "rb") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return None
+
+
 def is_plain(path: str) -> bool:
     """Is ``path`` relative, without empty, ``.``, ``..`` or ``.git`` parts?"""
     parts = path.removesuffix("/").split("/")

@@ -7,15 +7,16 @@ import os
 import shlex
 import subprocess
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.errors import GitFailed
 
-from .hardening import ALWAYS, SETTINGS, environment, leaked
+from .hardening import ALWAYS, SETTINGS, leaked
 
 TIMEOUT_S = 600.0
 _STDERR_CHARS = 600
@@ -57,15 +58,10 @@ async def git(
     in ``ok``. A cancelled caller still waits for the process, so that no two commands ever meet on one ref or index.
     """
     command = ["git", *SETTINGS, "-C", str(dir), *args]
-    run: Callable[[], Output]
-    if input is None and limit_bytes is None:
 
-        def run() -> Output:
-            return _through_gitpython(command, dir, env or {})
-    else:
-
-        def run() -> Output:
-            return _through_subprocess(command, env or {}, input or b"", limit_bytes)
+    def run() -> Output:
+        with _started(command, dir, env or {}, takes_input=input is not None) as process:
+            return _finished(process, input) if limit_bytes is None else _cut(process, limit_bytes)
 
     work = asyncio.get_running_loop().run_in_executor(_POOL, run)
     try:
@@ -80,61 +76,50 @@ async def git(
     return output
 
 
-def _through_gitpython(command: list[str], dir: Path, env: Mapping[str, str]) -> Output:
+def _started(command: list[str], dir: Path, env: Mapping[str, str], *, takes_input: bool) -> subprocess.Popen[bytes]:
     from git.cmd import Git  # 50 ms that a process without a repository need not pay
     from git.exc import GitCommandNotFound
 
     # GitPython can add to the inherited environment but not take away from it.
     unset = [part for name in leaked() if name not in env for part in ("-u", name)]
     try:
-        code, stdout, stderr = Git(str(dir)).execute(
+        # As a process: to wait with its own time limit, the library starts a thread for each command.
+        started: Any = Git(str(dir)).execute(
             ["env", *unset, *command] if unset else command,
+            istream=subprocess.PIPE if takes_input else None,
             env={**ALWAYS, **env},
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-            kill_after_timeout=TIMEOUT_S,
+            as_process=True,
             start_new_session=True,  # Ctrl-C in a terminal must not stop a command between two files
         )
     except GitCommandNotFound as error:
         raise GitFailed("git is not on the PATH", hint="install git 2.38 or newer") from error
-    return Output(bytes(stdout), int(code), stderr if isinstance(stderr, str) else os.fsdecode(stderr))
+    process: subprocess.Popen[bytes] = started.proc
+    started.proc = None  # it would kill what it lets go of
+    return process
 
 
-def _through_subprocess(command: list[str], env: Mapping[str, str], input: bytes, limit_bytes: int | None) -> Output:
+def _finished(process: subprocess.Popen[bytes], input: bytes | None) -> Output:
     try:
-        process = subprocess.Popen(
-            command,
-            env=environment(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise GitFailed("git is not on the PATH", hint="install git 2.38 or newer") from error
-    with process:
-        watchdog = threading.Timer(TIMEOUT_S, process.kill)
-        watchdog.start()
-        try:
-            if limit_bytes is None:
-                stdout, stderr = process.communicate(input)
-                return Output(stdout, process.returncode, os.fsdecode(stderr))
-            return _read_some(process, limit_bytes)
-        finally:
-            watchdog.cancel()
+        stdout, stderr = process.communicate(input, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        stderr += b"\nit was ended after %g s" % TIMEOUT_S
+    return Output(stdout, process.returncode, os.fsdecode(stderr))
 
 
-def _read_some(process: subprocess.Popen[bytes], limit_bytes: int) -> Output:
+def _cut(process: subprocess.Popen[bytes], limit_bytes: int) -> Output:
     """The first ``limit_bytes`` of a command that takes no input; the rest is never made."""
-    assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    process.stdin.close()
-    stdout = process.stdout.read(limit_bytes + 1)
-    if len(stdout) > limit_bytes:
-        process.kill()
-        return Output(stdout[:limit_bytes], process.wait(), "", is_cut=True)
-    stderr = process.stderr.read()
-    return Output(stdout, process.wait(), os.fsdecode(stderr))
+    watchdog = threading.Timer(TIMEOUT_S, process.kill)
+    watchdog.start()
+    try:
+        stdout = process.stdout.read(limit_bytes + 1)
+        if len(stdout) > limit_bytes:
+            process.kill()
+            return Output(stdout[:limit_bytes], process.wait(), "", is_cut=True)
+        stderr = process.stderr.read()
+        return Output(stdout, process.wait(), os.fsdecode(stderr))
+    finally:
+        watchdog.cancel()

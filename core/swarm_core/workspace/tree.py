@@ -258,14 +258,13 @@ class AgentTree:
 
     async def _scan(self, stand: Stand) -> list[Change]:
         index = await self._index(stand)
-        submodules = "--ignore-submodules"  # asking one would run a git there, with what an agent configured
-        flags = ("-z", "--name-status", "--no-renames", f"{submodules}=all")
-
-        async def tracked() -> list[str]:
-            await self._tree_git("update-index", "-q", submodules, "--refresh", index=index, ok=(0, 1))
-            return (await self._tree_git("diff-files", *flags, index=index)).fields
-
-        differing, untracked = await _all(tracked(), self._untracked(index))
+        # Asking a submodule would run a git there, with what an agent configured.
+        flags = ("-z", "--name-status", "--no-renames", "--ignore-submodules=all", "--no-ext-diff", "--no-textconv")
+        mine = {"GIT_OPTIONAL_LOCKS": "1"}  # the index is the engine's own: what was found unchanged is remembered
+        tracked, untracked = await _all(
+            self.desk.git("diff", *flags, tree=self.path, index=index, env=mine), self._untracked(index)
+        )
+        differing = tracked.fields
         pairs = zip(*[iter(differing)] * 2, strict=True)
         changes = [Change(path, _KINDS.get(letter, "modified")) for letter, path in pairs]
         changes += [Change(path, "added") for path in untracked]

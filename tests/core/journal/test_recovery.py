@@ -31,8 +31,7 @@ def written(*batches: int) -> list[bytes]:
         first = seq + 1
         for _ in range(count):
             seq += 1
-            line = encode(Event(seq, TS, "r1", "run.note", {"text": "x" * 50}), prev, 1, first)
-            prev = digest(line[:-1])
+            line, prev = encode(Event(seq, TS, "r1", "run.note", {"text": "x" * 50}), prev, 1, first)
             lines.append(line)
     return lines
 
@@ -107,7 +106,7 @@ def test_a_lost_line_end_between_two_batches_is_not_a_torn_tail(tmp_path: Path) 
 def test_a_whole_line_of_a_newer_program_is_refused_and_not_cut(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     first = written(1)[0]
-    newer = encode(Event(2, TS, "r1", "run.note", {}, v=2), digest(first[:-1]))
+    newer, _ = encode(Event(2, TS, "r1", "run.note", {}, v=2), digest(first[:-1]))
     path.write_bytes(first + newer)
 
     with pytest.raises(JournalCorrupt, match="version 2, this program reads 1"):

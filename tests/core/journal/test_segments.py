@@ -12,7 +12,7 @@ from tests.support.journals import write_journal
 
 from swarm_core.journal.disk import FaultyDisk, RealDisk
 from swarm_core.journal.journal import Journal, verify
-from swarm_core.journal.lines import Chain, digest, encode
+from swarm_core.journal.lines import Chain, encode
 from swarm_core.journal.opening import last_events
 from swarm_core.journal.segments import closed, closed_path, read_all, runs
 from swarm_core.journal.tail import JournalReader
@@ -92,8 +92,8 @@ def test_a_writer_that_was_replaced_and_went_on_is_found(tmp_path: Path) -> None
     path = tmp_path / "events.jsonl"
     chain, data = Chain(path), b""
     for seq, epoch in enumerate((1, 2, 1), 1):
-        line = encode(Event(seq, "2026-11-21T10:00:00.000Z", "r1", "run.note", {}), chain.prev, epoch)
-        chain.prev = digest(line[:-1])
+        event = Event(seq, "2026-11-21T10:00:00.000Z", "r1", "run.note", {})
+        line, chain.prev = encode(event, chain.prev, epoch)
         data += line
     path.write_bytes(data)
 
