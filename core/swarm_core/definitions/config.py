@@ -2,24 +2,28 @@
 
 Seed 001 has ``services`` with persona, access_level, directories, tools_allowed, tools_restricted,
 programming_languages, frameworks and mcp_servers. Added: per service ``model``, ``adapter``, ``replicas``, ``timeout``,
-``heartbeat``, ``lease``, ``retries`` and ``max_turns``; at the top ``version``, ``model``, ``adapter``, ``script``,
-``max_parallel`` and ``checks``.
+``heartbeat``, ``lease``, ``retries``, ``max_turns`` and ``network``; at the top ``version``, ``model``, ``adapter``,
+``script``, ``max_parallel``, ``checks`` and ``confinement``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from swarm_core.vocabulary.entities import ARCHITECT
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.ids import SLUG
+from swarm_core.vocabulary.network import Rule
 from swarm_core.vocabulary.spec import (
     ACCESS_LEVELS,
     ADAPTERS,
     ALL_TOOLS,
+    CONFINEMENTS,
     DEFAULT_MODEL,
     CheckSpec,
     ServiceSpec,
@@ -56,8 +60,9 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
+    "network": ("network", lambda m: _network(m)),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "checks")
+_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "checks", "confinement")
 
 
 def load(path: Path) -> SwarmSpec:
@@ -94,8 +99,10 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "confinement" in top:
+        extras["confinement"] = top["confinement"].choice(CONFINEMENTS)
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
-    return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
+    return SwarmSpec(services, checks, sha256=sha256, warnings=(*_unconfined(extras), *_warnings(services)), **extras)
 
 
 def _service(key: str, marked: Marked, model: str, adapter: str) -> ServiceSpec:
@@ -119,6 +126,19 @@ def _directory(marked: Marked) -> str:
     return "/".join(parts) or "/"
 
 
+def _network(marked: Marked) -> tuple[str, ...]:
+    """``off``, or the hosts that commands may reach."""
+    if isinstance(marked.node, yaml.ScalarNode):
+        marked.choice(("off",))
+        return ()
+    for item in marked.sequence():
+        try:
+            Rule.read(item.text())
+        except ValueError as error:
+            raise item.wrong(str(error)) from None
+    return marked.texts()
+
+
 def _check(marked: Marked) -> CheckSpec:
     fields = marked.fields(("name", "command", "timeout"))
     if missing := sorted({"name", "command"} - fields.keys()):
@@ -129,6 +149,11 @@ def _check(marked: Marked) -> CheckSpec:
     if SLUG.fullmatch(check.name) is None:
         raise fields["name"].wrong("a check's name is lower-case letters, digits and dashes")
     return check
+
+
+def _unconfined(extras: Mapping[str, Any]) -> Iterator[str]:
+    if extras.get("confinement") == "none":
+        yield "confinement: none - agents' commands run with all your rights, on all your files, with your network"
 
 
 def _warnings(services: dict[str, ServiceSpec]) -> list[str]:

@@ -41,6 +41,7 @@ from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
+from .confining import confined
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 
@@ -87,7 +88,9 @@ class AgentAct:
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
         try:
             async with asyncio.timeout(self.service.timeout_s) as self.limit:
-                outcome = await self._converse(hub, log)
+                spec = self.runner.spec
+                async with confined(hub, self.service, spec.confinement, log, self._report) as self.confines:
+                    outcome = await self._converse(hub, log)
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
             return
@@ -124,7 +127,7 @@ class AgentAct:
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
-        tools = standard_tools(self.scope, self.scratch, self.clock)
+        tools = standard_tools(self.scope, self.scratch, self.clock, self.confines)
         if task.is_planning:
             ending, opening = self._planning()
         else:
@@ -146,10 +149,11 @@ class AgentAct:
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
+        toolbox = Toolbox(self.scope, tools, service)
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
-            Toolbox(self.scope, tools, service),
+            toolbox,
             ending,
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
@@ -160,7 +164,10 @@ class AgentAct:
             beat=lambda: self.runner.watch.beat(task.id),
         )
         notes = [*task.notes[-1:], *self._notices()]
-        return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        try:
+            return await loop.run(opening, task.iteration, follow_up=follow_up_message(task.iteration, notes))
+        finally:
+            await toolbox.close()
 
     async def _clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swarm_core.vocabulary.errors import PermissionDenied
@@ -42,4 +42,4 @@ class Tool:
 
     definition: ToolDefinition
     run: Callable[[Mapping[str, Any]], Awaitable[ToolResult]]
-    close: Callable[[], Awaitable[None]] | None = None
+    close: Callable[[], Awaitable[None]] | None = field(default=None, kw_only=True)

@@ -103,6 +103,12 @@ def environment(tree: Path, scratch: Path) -> dict[str, str]:
     }
 
 
+def _proxied(port: int) -> dict[str, str]:
+    """What tells programs to use the proxy; nothing without one."""
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    return dict.fromkeys(names, f"http://127.0.0.1:{port}") if port else {}
+
+
 def bash_tool(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> Tool:
     """Bash in ``scope.tree``: judged as text first, then run in confinement."""
     scratch = Path(os.path.realpath(scratch))
@@ -120,7 +126,8 @@ def bash_tool(scope: Scope, scratch: Path, clock: Clock, confines: Confines | No
                 _bash()
                 kind = await asyncio.to_thread(choose, confines.setting)
                 reach = await asyncio.to_thread(confines.reach, scope, scratch)
-                shell = Shell(kind, reach, environment(scope.tree, scratch), clock)
+                env = environment(scope.tree, scratch) | _proxied(reach.port)
+                shell = Shell(kind, reach, env, clock, confines.gateway)
         return shell
 
     async def call(arguments: Mapping[str, Any]) -> ToolResult:
@@ -142,7 +149,7 @@ def bash_tool(scope: Scope, scratch: Path, clock: Clock, confines: Confines | No
         if shell is not None:
             await shell.close()
 
-    return Tool(BASH, call, close)
+    return Tool(BASH, call, close=close)
 
 
 def _bash() -> str:

@@ -11,6 +11,7 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 ADAPTERS = ("anthropic", "scripted", "external")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
+CONFINEMENTS = ("auto", "bubblewrap", "landlock", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class ServiceSpec:
     ``lease_s`` the same for a worker outside the engine, ``retries`` the attempts after transient failures.
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
-    writes nothing; ``none`` reads and writes its directories only.
+    writes nothing; ``none`` reads and writes its directories only. ``network`` are the hosts its commands may reach
+    (see ``network.Rule``), none by default.
     """
 
     key: str
@@ -41,6 +43,7 @@ class ServiceSpec:
     lease_s: float = 60.0
     retries: int = 3
     max_turns: int = 100
+    network: tuple[str, ...] = ()
 
     @property
     def is_architect(self) -> bool:
@@ -67,12 +70,17 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True)
 class SwarmSpec:
-    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``."""
+    """A whole configuration.
+
+    ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``, ``confinement`` what agents'
+    commands have to be confined by.
+    """
 
     services: Mapping[str, ServiceSpec]
     checks: tuple[CheckSpec, ...] = ()
     max_parallel: int = 4
     script: str = "rehearsal"
+    confinement: str = "auto"
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
 

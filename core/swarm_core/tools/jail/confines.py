@@ -10,6 +10,7 @@ from swarm_core.tools.scope import Scope
 
 from .limits import Limits
 from .reach import Reach, reach_of
+from .session import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +18,16 @@ class Confines:
     """``setting`` is ``confinement`` of the configuration.
 
     ``borrows`` are read besides what every agent reads (git's objects); ``hidden`` is never read (the operator's
-    checkout, the journal). ``domains`` may be reached by the network, through ``port``, where the proxy listens.
+    checkout, the journal). ``gateway`` is the only way to the network; None is no way.
     """
 
     setting: str = "auto"
     borrows: Sequence[Path] = ()
     hidden: Sequence[Path] = ()
-    domains: Sequence[str] = ()
-    port: int = 0
+    gateway: Gateway | None = None
     limits: Limits = field(default_factory=Limits)
 
     def reach(self, scope: Scope, scratch: Path) -> Reach:
         """What a process of this agent may touch."""
         found = reach_of(scope, scratch, borrows=self.borrows, hidden=self.hidden, limits=self.limits)
-        return replace(found, port=self.port)
+        return replace(found, port=self.gateway.port if self.gateway else 0)

@@ -16,14 +16,17 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from swarm_core.tools.beneath import open_file
 from swarm_core.tools.process import TERM_GRACE_S, Ending, Exit, Outcome, Reader, Start, discard, spawn
@@ -49,6 +52,16 @@ _DRIVER = (
     'echo "$token $?" >&{status}; done'
 )
 
+# Makes a listening socket in the network it runs in and hands it out.
+_LISTEN = """\
+import socket, sys
+there = socket.socket(fileno=int(sys.argv[1]))
+listener = socket.socket()
+listener.bind(("127.0.0.1", int(sys.argv[2])))
+listener.listen(64)
+socket.send_fds(there, [b"x"], [listener.fileno()])
+"""
+
 
 @dataclass(slots=True)
 class _Living:
@@ -59,6 +72,8 @@ class _Living:
     answers: int
     output: int
     mark: str
+    handover: socket.socket | None
+    there: int
     own: frozenset[int] = field(default_factory=frozenset)
 
     def end(self) -> None:
@@ -66,16 +81,30 @@ class _Living:
         for fd in (self.requests, self.answers, self.output):
             with contextlib.suppress(OSError):
                 os.close(fd)
+        if self.handover is not None:
+            self.handover.close()
         discard(self.process)
         kin.LIVE.marks.discard(self.mark)
         kin.end_strays(self.mark)
 
 
+class Gateway(Protocol):
+    """The way to the network: a proxy on loopback at ``port``."""
+
+    port: int
+
+    async def attach(self, listener: socket.socket) -> None:
+        """Serve a further listening socket, made in a network of its own."""
+        ...
+
+
 class Shell:
     """The shell of one agent. ``run`` starts it when there is none; ``close`` ends it, and so does forgetting it."""
 
-    def __init__(self, kind: Kind, reach: Reach, env: Mapping[str, str], clock: Clock) -> None:
-        self.kind, self.reach = kind, reach
+    def __init__(
+        self, kind: Kind, reach: Reach, env: Mapping[str, str], clock: Clock, gateway: Gateway | None = None
+    ) -> None:
+        self.kind, self.reach, self._gateway = kind, reach, gateway
         self._env, self._clock = env, clock
         self._living: _Living | None = None
         self._finalizer: Callable[[], object] = lambda: None
@@ -121,6 +150,8 @@ class Shell:
                 )
             finally:
                 await asyncio.to_thread(canaries.close)
+            if is_alive and self._gateway is not None and self.kind == "bubblewrap":
+                await self._open_gateway(living, self._gateway)
         except BaseException:
             await self._end()
             raise
@@ -134,11 +165,27 @@ class Shell:
             )
         return living
 
+    async def _open_gateway(self, living: _Living, gateway: Gateway) -> None:
+        """Have the gateway listen inside the box's own network, where nothing else listens."""
+        assert living.handover is not None
+        words = [sys.executable, "-I", "-S", "-c", _LISTEN, str(living.there), str(gateway.port)]
+        outcome, _ = await self._command(living, shlex.join(words), START_TIMEOUT_S)
+        try:
+            _, fds, _, _ = socket.recv_fds(living.handover, 1, 1)
+            await gateway.attach(socket.socket(fileno=fds[0]))
+        except (OSError, IndexError) as error:
+            said = clean_line(outcome.output.kept.decode("utf-8", "replace").strip(), 300)
+            raise ToolError(f"the network could not be opened: {error} {said}", hint="work without it") from error
+
     async def _spawn(self) -> _Living:
         mark = secrets.token_hex(8)
         (take, give), (hear, answer), (read, write) = os.pipe(), os.pipe(), os.pipe()
         bash = shutil.which("bash") or "/bin/bash"
         driver = _DRIVER.format(status=answer)
+        ours, theirs = socket.socketpair() if self._gateway is not None else (None, None)
+        there = theirs.detach() if theirs is not None else -1
+        if ours is not None:
+            ours.setblocking(False)
         start = Start(
             [bash, "--noprofile", "--norc", "-c", driver, "bash"],
             self.reach.tree,
@@ -146,7 +193,7 @@ class Shell:
             write,
             lambda: prepare(self.kind, self.reach),
             take,
-            (answer,),
+            (answer,) if there < 0 else (answer, there),
         )
         kin.LIVE.marks.add(mark)
         try:
@@ -161,7 +208,7 @@ class Shell:
             raise
         for fd in (give, hear, read):
             os.set_blocking(fd, False)
-        return _Living(process, give, hear, read, mark)
+        return _Living(process, give, hear, read, mark, ours, there)
 
     async def _end(self) -> None:
         if self._living is not None:
