@@ -67,12 +67,20 @@ class Box:
         """``argv`` inside the box."""
         out = [bwrap() or "bwrap", *_NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         out += ["--disable-userns"] if "--disable-userns" in _options() else []
+        inside = {root for root in self._reach.roots if any(root.is_relative_to(path) for path in self._reach.hidden)}
         for path in self._reach.roots:
-            out += self._shown(path)
-        for path in self._reach.hidden:
+            out += self._shown(path) if path not in inside else []
+        masks = [path for path in self._reach.hidden if self._is_shown(path)]
+        for path in masks:
             out += self._masked(path)
-        out += ["--proc", "/proc", "--dev", "/dev"]
-        out += [*(("--size", str(TMP_BYTES)) if "--size" in _options() else ()), "--tmpfs", "/tmp"]
+        for path in inside:
+            out += self._shown(path)
+        for path in masks:
+            out += ["--remount-ro", str(path)] if path.is_dir() else []
+        # Root owns the settings in /proc/sys inside as well, and what is kept in memory counts as nobody's.
+        out += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+        for memory in ("/dev/shm", "/tmp"):
+            out += [*(("--size", str(TMP_BYTES)) if "--size" in _options() else ()), "--tmpfs", memory]
         out += self._own()
         out += ["--remount-ro", "/"]
         out += ["--seccomp", str(self._filter)] if self._filter >= 0 else []
@@ -87,12 +95,14 @@ class Box:
         return ["--ro-bind-try", str(path), str(path)]
 
     def _masked(self, path: Path) -> list[str]:
-        """Hide what a root would show. A hidden directory around a root stays: nothing else of it is there."""
-        if not any(path.is_relative_to(root) for root in self._reach.roots if not root.is_symlink()):
-            return []
+        """Hide what a root would show; what lies in it and is shown all the same can still be walked to."""
         if path.is_dir():
-            return ["--perms", "0000", "--tmpfs", str(path)]
+            return ["--perms", "0111", "--tmpfs", str(path)]
         return ["--ro-bind-try", "/dev/null", str(path)]
+
+    def _is_shown(self, path: Path) -> bool:
+        """Whether a root shows what is hidden. Where none does, nothing is there in the first place."""
+        return any(path.is_relative_to(root) for root in self._reach.roots if not root.is_symlink()) and path.exists()
 
     def _own(self) -> list[str]:
         """The tree and the scratch directory, with ``.git`` read-only whatever else may be written."""

@@ -73,6 +73,32 @@ _REFUSED: Mapping[str, tuple[int, int]] = {
     "clock_settime": (227, 112),
     "vhangup": (153, 58),
 }
+# Refused to those who see the processes and the shared memory of others.
+_REFUSED_OUTSIDE: Mapping[str, tuple[int, int]] = {
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+}
+# Allowed to them about the caller itself alone: the number of the argument that names a process, 0 being the caller.
+_ABOUT_ITSELF: Mapping[str, tuple[int, int, int]] = {
+    "prlimit64": (302, 261, 0),
+    "setpriority": (141, 140, 1),
+    "ioprio_set": (251, 30, 1),
+    "sched_setparam": (142, 118, 0),
+    "sched_setscheduler": (144, 119, 0),
+    "sched_setaffinity": (203, 122, 0),
+    "sched_setattr": (314, 274, 0),
+}
 _CALLS: Mapping[str, tuple[int, int]] = {
     "clone": (56, 220),
     "clone3": (435, 435),
@@ -146,7 +172,10 @@ def program(*, is_boxed: bool) -> bytes:
     out.jump(_AT_LEAST, _X32, "foreign")
     for name, number in calls.items():
         out.jump(_EQUAL, number, name)
-    for numbers in _REFUSED.values():
+    about_itself = {} if is_boxed else _ABOUT_ITSELF
+    for name, found in about_itself.items():
+        out.jump(_EQUAL, found[column], name)
+    for numbers in (*_REFUSED.values(), *(() if is_boxed else _REFUSED_OUTSIDE.values())):
         out.jump(_EQUAL, numbers[column], "denied")
     out.label("allowed")
     out.answer(_ALLOW)
@@ -164,6 +193,13 @@ def program(*, is_boxed: bool) -> bytes:
     out.answer(_ALLOW)
     out.label("is input")
     out.answer(_refuse(errno.EPERM))
+    for name, found in about_itself.items():
+        out.label(name)
+        out.argument(found[2])
+        out.jump(_EQUAL, 0, f"{name} itself")
+        out.answer(_refuse(errno.EPERM))
+        out.label(f"{name} itself")
+        out.answer(_ALLOW)
     for name, flags in (("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)):
         out.label(name)
         _when_any(out, flags, 0 if is_boxed else _FAST_OPEN)

@@ -43,6 +43,7 @@ WATCH_EVERY_S = 0.25
 START_TIMEOUT_S = 30.0
 MAX_DIRECTORY_BYTES = 4096
 _PIPE_BYTES = 4096
+_SHARED_MEMORY = Path("/dev/shm")
 # One line, so that the line numbers in messages are those of the command.
 _DRIVER = (
     "while IFS= read -r -d '' token && IFS= read -r -d '' place && IFS= read -r -d '' text; do "
@@ -284,6 +285,8 @@ class Shell:
             return "processes"
         if kin.memory_bytes(pids) > limits.memory_bytes:
             return "memory"
+        if self.kind != "bubblewrap" and _is_half_full(_SHARED_MEMORY):
+            return "memory"
         free_bytes = _free_bytes(reach.tree)
         if free_bytes < limits.free_bytes and free_bytes < free_before_bytes:
             return "disk"
@@ -366,6 +369,14 @@ def _ask_to_end(living: _Living) -> None:
 def _code(process: subprocess.Popen[bytes]) -> int:
     code = process.poll()
     return -signal.SIGKILL if code is None else code
+
+
+def _is_half_full(path: Path) -> bool:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return False
+    return found.f_bavail * 2 < found.f_blocks
 
 
 def _free_bytes(path: Path) -> int:
