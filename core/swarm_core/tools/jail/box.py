@@ -50,10 +50,13 @@ def _options() -> str:
 class Box:
     """A prepared confinement; ``wrap`` and ``in_child`` are for one fork, ``close`` after it. Raises OSError."""
 
-    def __init__(self, reach: Reach, held: Sequence[tuple[int, Path]]) -> None:
-        """``held`` are descriptors of what may be written and where it lies; they stay the caller's."""
+    def __init__(self, reach: Reach, held: Sequence[tuple[int, Path]], limit: Callable[[], None]) -> None:
+        """``held`` are descriptors of what may be written and where it lies; they stay the caller's.
+
+        ``limit`` runs in the child.
+        """
         self._reach, self._held = reach, [(os.dup(fd), path) for fd, path in held]
-        self._filter = -1
+        self._filter, self._limit = -1, limit
         if (code := program(is_boxed=True)) and hasattr(os, "memfd_create"):
             self._filter = os.memfd_create("filter", os.MFD_CLOEXEC)
             os.write(self._filter, code)
@@ -67,6 +70,10 @@ class Box:
         """``argv`` inside the box."""
         out = [bwrap() or "bwrap", *_NAMESPACES, "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         out += ["--disable-userns"] if "--disable-userns" in _options() else []
+        # Root owns the settings in /proc/sys inside as well, and what is kept in memory counts as nobody's.
+        out += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+        for memory in ("/dev/shm", "/tmp"):
+            out += [*(("--size", str(TMP_BYTES)) if "--size" in _options() else ()), "--tmpfs", memory]
         inside = {root for root in self._reach.roots if any(root.is_relative_to(path) for path in self._reach.hidden)}
         for path in self._reach.roots:
             out += self._shown(path) if path not in inside else []
@@ -77,10 +84,6 @@ class Box:
             out += self._shown(path)
         for path in masks:
             out += ["--remount-ro", str(path)] if path.is_dir() else []
-        # Root owns the settings in /proc/sys inside as well, and what is kept in memory counts as nobody's.
-        out += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-        for memory in ("/dev/shm", "/tmp"):
-            out += [*(("--size", str(TMP_BYTES)) if "--size" in _options() else ()), "--tmpfs", memory]
         out += self._own()
         out += ["--remount-ro", "/"]
         out += ["--seccomp", str(self._filter)] if self._filter >= 0 else []
@@ -121,7 +124,7 @@ class Box:
     @property
     def in_child(self) -> Callable[[], None] | None:
         """What the child runs before exec: die with the parent's thread, take no more than the limits."""
-        leave, limit = pass_away_with_parent(), self._reach.limits.in_child()
+        leave, limit = pass_away_with_parent(), self._limit
 
         def apply() -> None:
             leave()

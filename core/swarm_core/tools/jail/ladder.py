@@ -42,8 +42,8 @@ class Prepared(Protocol):
 
 
 class _Seatbelt(Jail):
-    def __init__(self, reach: Reach) -> None:
-        super().__init__((), limit=reach.limits.in_child())
+    def __init__(self, reach: Reach, limit: Callable[[], None]) -> None:
+        super().__init__((), limit=limit)
         self._reach = reach
 
     def wrap(self, argv: Sequence[str], cwd: Path) -> list[str]:
@@ -51,11 +51,13 @@ class _Seatbelt(Jail):
         return wrapped(self._reach, argv)
 
 
-def prepare(kind: Kind, reach: Reach) -> Prepared:
+def prepare(kind: Kind, reach: Reach, join: Callable[[], None] | None = None) -> Prepared:
     """A confinement of this kind for one process. Makes the directories that may be written; call it off the loop.
 
-    Raises OSError.
+    ``join`` runs first in the child (to enter a group, say). Raises OSError.
     """
+    limit = reach.limits.in_child()
+    start = limit if join is None else lambda: (join(), limit())[1]
     reach.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("tmp", "cache"):
         _make_own(reach.scratch, name)
@@ -67,13 +69,13 @@ def prepare(kind: Kind, reach: Reach) -> Prepared:
         held.append((open_directory(reach.scratch, ()), reach.scratch))
         match kind:
             case "bubblewrap":
-                return Box(reach, held)
+                return Box(reach, held, start)
             case "seatbelt":
-                return _Seatbelt(reach)
+                return _Seatbelt(reach, start)
             case "landlock":
-                return _landlock(reach, [fd for fd, _ in held])
+                return _landlock(reach, [fd for fd, _ in held], start)
             case "none":
-                return _Unconfined(reach)
+                return _Unconfined(start)
     finally:
         for fd, _ in held:
             os.close(fd)
@@ -90,18 +92,18 @@ def _make_own(scratch: Path, name: str) -> None:
 class _Unconfined(Jail):
     """Limits, and an end with the parent; nothing else."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._ruleset, self._limit, self._code = -1, reach.limits.in_child(), b""
+    def __init__(self, limit: Callable[[], None]) -> None:
+        self._ruleset, self._limit, self._code = -1, limit, b""
 
 
-def _landlock(reach: Reach, held: Sequence[int]) -> Jail:
+def _landlock(reach: Reach, held: Sequence[int], limit: Callable[[], None]) -> Jail:
     tree = [reach.tree.joinpath(*parts) for parts in (*reach.readable, (".git",))]
     return Jail(
         held,
         reads=[*_spread(reach.roots, reach.hidden), *(path for path in tree if not path.is_symlink())],
         connects=reach.is_open,
         port=reach.port,
-        limit=reach.limits.in_child(),
+        limit=limit,
         code=program(is_boxed=reach.is_open),
     )
 

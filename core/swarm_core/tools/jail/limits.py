@@ -12,6 +12,7 @@ from pathlib import Path
 
 MIB = 1 << 20
 _COUNT_EVERY_S = 60.0
+_GIVES_WAY = 5
 
 
 def _half_of_memory() -> int:
@@ -52,9 +53,10 @@ class Limits:
                 (resource.RLIMIT_NPROC, _threads_of_mine(int(time.monotonic() / _COUNT_EVERY_S)) + self.processes)
             )
         chosen = [(kind, _at_most(value, resource.getrlimit(kind)[1])) for kind, value in wanted]
-        setrlimit = resource.setrlimit
+        setrlimit, nice = resource.setrlimit, os.nice
 
         def apply() -> None:
+            nice(_GIVES_WAY)  # the engine has to be able to stop what has gone wild
             for kind, value in chosen:
                 setrlimit(kind, (value, value))
 

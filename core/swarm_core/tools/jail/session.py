@@ -36,11 +36,13 @@ from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 
 from . import kin
 from .canary import Canaries
+from .group import Group
 from .ladder import Kind, prepare
 from .reach import Reach
 
 WATCH_EVERY_S = 0.25
 START_TIMEOUT_S = 30.0
+SPARE_PROCESSES = 64  # until it is counted that there are too many
 MAX_DIRECTORY_BYTES = 4096
 _PIPE_BYTES = 4096
 _SHARED_MEMORY = Path("/dev/shm")
@@ -75,6 +77,7 @@ class _Living:
     mark: str
     handover: socket.socket | None
     there: int
+    group: Group | None
     own: frozenset[int] = field(default_factory=frozenset)
 
     def end(self) -> None:
@@ -87,6 +90,8 @@ class _Living:
         discard(self.process)
         kin.LIVE.marks.discard(self.mark)
         kin.end_strays(self.mark)
+        if self.group is not None:
+            self.group.close()
 
 
 class Gateway(Protocol):
@@ -187,12 +192,13 @@ class Shell:
         there = theirs.detach() if theirs is not None else -1
         if ours is not None:
             ours.setblocking(False)
+        group = await asyncio.to_thread(Group.make, self.reach.limits.processes + SPARE_PROCESSES)
         start = Start(
             [bash, "--noprofile", "--norc", "-c", driver, "bash"],
             self.reach.tree,
             {**self._env, kin.MARK: mark},
             write,
-            lambda: prepare(self.kind, self.reach),
+            lambda: prepare(self.kind, self.reach, group.join if group else None),
             take,
             (answer,) if there < 0 else (answer, there),
         )
@@ -203,13 +209,15 @@ class Shell:
             for fd in (give, hear, read):
                 os.close(fd)
             kin.LIVE.marks.discard(mark)
+            if group is not None:
+                group.close()
             if isinstance(error, (OSError, subprocess.SubprocessError)):
                 hint = "try again; report it if it persists"
                 raise ToolError(f"the command could not be started: {error}", hint=hint) from error
             raise
         for fd in (give, hear, read):
             os.set_blocking(fd, False)
-        return _Living(process, give, hear, read, mark, ours, there)
+        return _Living(process, give, hear, read, mark, ours, there, group)
 
     async def _end(self) -> None:
         if self._living is not None:
@@ -280,7 +288,7 @@ class Shell:
 
     def _excess(self, living: _Living, free_before_bytes: int) -> Ending | None:
         limits, reach = self.reach.limits, self.reach
-        pids = [*kin.family(living.process.pid), *kin.LIVE.strays(living.mark)]
+        pids = kin.family(living.process.pid, *kin.LIVE.strays(living.mark))
         if len(pids) > limits.processes:
             return "processes"
         if kin.memory_bytes(pids) > limits.memory_bytes:
