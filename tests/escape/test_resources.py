@@ -1,5 +1,7 @@
 """What a command may take is limited, and what it leaves running ends with it, wherever it hides."""
 
+# ruff: noqa: E501 - a command is one line
+
 from __future__ import annotations
 
 from pathlib import Path
