@@ -77,8 +77,11 @@ _BLOCKING = ("time.sleep", "socket.", "ssl.", "sqlite3.", "builtins.input")
 
 
 @pytest.fixture(autouse=True)
-def no_blocked_loop() -> Iterator[None]:
-    """A sleep, a blocking socket, a database or a prompt on the event loop fails the test."""
+def no_blocked_loop(no_network: None) -> Iterator[None]:
+    """A sleep, a blocking socket, a database or a prompt on the event loop fails the test.
+
+    After ``no_network``: both wrap ``connect``, and must unwrap it the other way round.
+    """
     guard = BlockBuster(excluded_modules=["pytest", "_pytest"])
     watched = [function for name, function in guard.functions.items() if name.startswith(_BLOCKING)]
     for function in watched:

@@ -142,9 +142,14 @@ class SwarmClient:
         data = {"goal": goal, "options": options}
         return self.send(InboxItem(ulid(), "run.start", name, at=now, data=data))
 
-    def decide(self, run: str, gate: str, verdict: str, note: str, evidence: str) -> str:
-        """Send a decision about a gate; ``evidence`` is the SHA-256 of what was shown."""
+    def decide(self, run: str, gate: str, verdict: str, note: str, evidence: str, scope: str = "") -> str:
+        """Send a decision about a gate; ``evidence`` is the SHA-256 of what was shown.
+
+        ``scope`` of a yes at a permission gate: once (the default), session or always.
+        """
         data = {"gate": gate, "verdict": verdict, "note": note, "evidence": evidence}
+        if scope:
+            data["scope"] = scope
         return self.send(InboxItem(ulid(), "gate.decide", run, at=self.clock.now(), data=data))
 
     def ask(self, kind: str, run: str, **data: Any) -> str:

@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
+
+from tests.support.prompt_cache import Asked, PromptCache, Refused
 
 Sse = Sequence[Mapping[str, Any]]
 Request = Mapping[str, Any]
@@ -85,17 +87,36 @@ def _unbuilt(block: Mapping[str, Any], piece: int) -> tuple[dict[str, Any], list
             return dict(block), []
 
 
+def _billed(events: Sse, usage: Mapping[str, Any]) -> Sse:
+    """The events of a turn with ``usage`` where it begins; what it says about output stays."""
+    first, *others = events
+    message = first["message"]
+    return [{**first, "message": {**message, "usage": {**message["usage"], **usage}}}, *others]
+
+
 def sse(event: Mapping[str, Any]) -> bytes:
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     return f"event: {event['type']}\ndata: {text}\n\n".encode()
 
 
 class MessagesServer:
-    """Use as an async context manager; ``base_url`` is for the client."""
+    """Use as an async context manager; ``base_url`` is for the client.
+
+    With a ``cache`` the input tokens of every answered turn are those that it bills. ``models`` are what the API says
+    about its models, by id; ``looked_up`` are the ids that were asked for.
+    """
 
     def __init__(
-        self, answers: Iterable[Answer] = (), *, decide: Callable[[Request], Awaitable[Answer]] | None = None
+        self,
+        answers: Iterable[Answer] = (),
+        *,
+        decide: Callable[[Request], Awaitable[Answer]] | None = None,
+        cache: PromptCache | None = None,
+        models: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        self.models = models or {}
+        self.looked_up: list[str] = []
+        self.cache = cache
         self.answers = list(answers)
         self.decide = decide
         self.requests: list[dict[str, Any]] = []
@@ -143,15 +164,25 @@ class MessagesServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        if head[0].startswith("GET "):
+            self.looked_up.append(model := head[0].split()[1].rpartition("/")[2])
+            unknown = failure(404, "not_found_error")
+            await self._send_json(writer, Answer(body=self.models[model]) if model in self.models else unknown)
+            return True
         self.headers.append(headers)
-        self.requests.append(json.loads(await reader.readexactly(int(headers.get("content-length", "0")))))
+        request = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
+        self.requests.append(request)
         self.asked.set()
-        answer = self.answers.pop(0) if self.decide is None else await self.decide(self.requests[-1])
+        asked: Asked | None = None
+        try:
+            asked = self.cache.ask(request) if self.cache is not None else None
+            answer = self.answers.pop(0) if self.decide is None else await self.decide(request)
+        except Refused as refusal:
+            answer = failure(400, "invalid_request_error", str(refusal))
+        if answer.status == 200 and asked is not None:
+            answer = replace(answer, events=_billed(answer.events, asked.bill.usage))
         if answer.status != 200:
-            body = json.dumps(answer.body).encode()
-            _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})
-            writer.write(body)
-            await writer.drain()
+            await self._send_json(writer, answer)
             return True
         _head(writer, answer, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"})
         stream = b"".join(map(sse, answer.events)) + answer.raw
@@ -160,6 +191,9 @@ class MessagesServer:
             piece = stream[at : at + size]
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()
+            if self.cache is not None and asked is not None:
+                self.cache.began(asked)
+                asked = None
         if answer.ending == "hang":
             await reader.read()
             return False
@@ -169,6 +203,12 @@ class MessagesServer:
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+    async def _send_json(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
+        body = json.dumps(answer.body).encode()
+        _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})
+        writer.write(body)
+        await writer.drain()
 
 
 def _head(writer: asyncio.StreamWriter, answer: Answer, fields: Mapping[str, str]) -> None:

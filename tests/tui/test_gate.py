@@ -361,3 +361,42 @@ async def test_a_terminal_too_small_to_read_decides_nothing(tmp_path: Path) -> N
         await at.settled()
         assert at.place == "GateScreen"
         assert at.focus == "document"
+
+
+# -- permissions
+
+
+async def asked(at: Visit) -> None:
+    """A permission gate, opened on the screen."""
+    question = {"ask": "q1", "tool": "Bash", "subject": "npm test", "proposed": ["Bash(npm test)"], "attempt": 1}
+    document = b"gate_004 asks for leave"
+    (at.layout.run(RUN).gates / "gate_004.patch").write_bytes(document)
+    opening = {"gate": "gate_004", "document": "gates/gate_004.patch", "evidence": hashlib.sha256(document).hexdigest()}
+    await at.happen(
+        Draft("permission.requested", question, task="task_002"),
+        Draft(
+            "gate.evaluating", {"gate": "gate_004", "place": "permission", "title": "t", "ask": "q1"}, task="task_002"
+        ),
+        Draft("gate.opened", opening, task="task_002"),
+    )
+    at.room.open_gate("gate_004")
+    await at.settled()
+    at.clock.seconds += DEAD_S
+
+
+@pytest.mark.parametrize(("key", "scope"), [("a", None), ("s", "session"), ("A", "always")])
+async def test_leave_is_given_once_for_the_run_or_for_good(tmp_path: Path, key: str, scope: str | None) -> None:
+    async with visit(tmp_path) as at:
+        await asked(at)
+        assert "a once   s for this run   A always" in at.text
+        await at.press(key)
+        (item,) = at.inbox()
+        assert (item["data"]["verdict"], item["data"].get("scope")) == ("approve", scope)
+
+
+async def test_other_gates_grant_nothing_for_longer(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at:
+        await opened(at)
+        await at.press("s", "A")
+        assert at.inbox() == []
+        assert "Only a permission is granted for longer" in at.text

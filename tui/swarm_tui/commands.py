@@ -87,6 +87,8 @@ COMMANDS = (
     Command("hold_task", "run", ("h",), "Hold task", "Hold the task under the cursor, or free it"),
     Command("drop_task", "run", ("D",), "Drop task", "Drop the task under the cursor and what needs it; asks first"),
     Command("hold_service", "run", ("S",), "Hold service", "Hold the service under the cursor, or free it"),
+    Command("hand_in", "run", ("i",), "Hand in", "Hand in a task that is yours, with a word on what you did"),
+    Command("give_back", "run", ("I",), "Give back", "Give a task that is yours back, with a word on why"),
     Command("restart_engine", "run", ("E",), "Start the engine", "Start it if it is gone; a silent one is ended first"),
     Command("runs", "run", ("s",), "Runs", "The runs of this repository; Enter goes to another one", "runs"),
     Command("confirm", "run", ("y",), "Yes", "Do what was just asked about"),
@@ -94,6 +96,8 @@ COMMANDS = (
     Command("open_run", "runs", ("enter",), "Open run", "Go to the run under the cursor; what is left goes on", "open"),
     # a gate
     Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
+    Command("approve_session", "gate", ("s",), "For this run", "At a permission gate: grant its rule for this run"),
+    Command("approve_always", "gate", ("A",), "Always", "At a permission gate: grant its rule, or trust it, for good"),
     Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),
     Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "gate"),
     Command("back", "gate", ("escape",), "Back", "Back to the room; nothing is decided", "back"),

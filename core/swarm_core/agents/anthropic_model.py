@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -20,29 +20,42 @@ from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from .assembly import EventLines, StreamTruncated, TurnAssembly
 from .failures import model_error
 from .model import ModelEvent, ModelRequest
+from .model_facts import ModelFacts, facts_of, listed_facts
+from .request_body import request_body
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 15.0
-_CACHED = {"type": "ephemeral"}
+FACTS_TIMEOUT_S = 5.0
+OnResponse = Callable[[str, int, Mapping[str, str]], None]
 
 
 class AnthropicModel:
     """The Claude models behind ``base_url``.
 
     Without ``api_key`` the library looks where it always does (``ANTHROPIC_API_KEY``, a profile). ``idle_s`` is how
-    long a stream may be silent before it is given up.
+    long a stream may be silent before it is given up. ``on_response`` is told the model that was asked for, the status
+    and the headers of every response, as soon as they are there.
     """
 
     def __init__(
-        self, *, api_key: str | None = None, base_url: str | None = None, idle_s: float = 300.0, clock: Clock
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        idle_s: float = 300.0,
+        clock: Clock,
+        on_response: OnResponse = lambda model, status, headers: None,
     ) -> None:
         self._api_key = api_key or None
         self._base_url = base_url
         self._idle_s = idle_s
         self._clock = clock
+        self._on_response = on_response
         self._client: Any = None
         self._connecting = asyncio.Lock()
+        self._facts: dict[str, ModelFacts] = {}
+        self._asking = asyncio.Lock()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Deltas as they come, then the turn. Raises ModelError for whatever goes wrong, and only that.
@@ -51,11 +64,13 @@ class AnthropicModel:
         """
         try:
             client = await self._connected()
+            facts = await self._facts_of(client, request.model)
             async with contextlib.AsyncExitStack() as open_things:
                 watch = _Watch(self._clock, self._idle_s)
                 await open_things.enter_async_context(watch)
-                answer = client.messages.with_streaming_response.create(**_parameters(request))
+                answer = client.messages.with_streaming_response.create(**request_body(request, facts))
                 response = await watch.over(open_things.enter_async_context(answer))
+                self._on_response(request.model, response.status_code, response.headers)
                 chunks = response.iter_bytes()
                 lines, assembly = EventLines(), TurnAssembly()
                 while assembly.turn is None:
@@ -68,6 +83,8 @@ class AnthropicModel:
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - no error of a library leaves this port
+            if (response := getattr(error, "response", None)) is not None:
+                self._on_response(request.model, response.status_code, response.headers)
             raise model_error(error, now=self._clock.now(), secrets=self._secrets()) from None
 
     async def close(self) -> None:
@@ -81,6 +98,20 @@ class AnthropicModel:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._connect)
             return self._client
+
+    async def _facts_of(self, client: Any, model: str) -> ModelFacts:
+        """What ``model`` can do: asked once, so that all its requests have the same parameters and share a cache.
+
+        Only what makes a call fail for certain is worth an error, and the call itself reports that.
+        """
+        async with self._asking:
+            if model not in self._facts:
+                facts = listed_facts(model)
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(FACTS_TIMEOUT_S):
+                        facts = facts_of(await client.models.retrieve(model), facts)
+                self._facts[model] = facts
+            return self._facts[model]
 
     def _connect(self) -> Any:
         library = import_module("anthropic")
@@ -96,28 +127,6 @@ class AnthropicModel:
         for holder, name in ((self, "_api_key"), (self._client, "api_key"), (self._client, "auth_token")):
             if isinstance(secret := getattr(holder, name, None), str):
                 yield secret
-
-
-def _parameters(request: ModelRequest) -> dict[str, Any]:
-    """The request's body.
-
-    Tools and system prompt are the same bytes for all agents of a model and carry a cache breakpoint of their own, so
-    that agents share that prefix; the top-level ``cache_control`` moves a second one along with the conversation.
-    """
-    tools = [
-        {"name": tool.name, "description": tool.description, "input_schema": dict(tool.input_schema)}
-        for tool in sorted(request.tools, key=lambda tool: tool.name)
-    ]
-    return {
-        "model": request.model,
-        "max_tokens": request.max_tokens,
-        "system": [{"type": "text", "text": request.system, "cache_control": _CACHED}],
-        "messages": list(request.messages),
-        "thinking": {"type": "adaptive", "display": "summarized"},
-        "cache_control": _CACHED,
-        "stream": True,
-        **({"tools": tools} if tools else {}),
-    }
 
 
 class _Watch:

@@ -13,7 +13,7 @@ from typing import Any
 
 from swarm_core.vocabulary.entities import Usage
 
-from .model import ModelEvent, TextDelta, ThinkingDelta, Turn
+from .model import ModelEvent, TextDelta, ThinkingDelta, Turn, TurnBegun
 
 # A turn cut off by its length ends with half a tool call by right; nothing was lost on the way.
 _CUT_BY_RIGHT = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
@@ -85,6 +85,7 @@ class TurnAssembly:
             case "message_start":
                 self._model = str(event["message"].get("model", ""))
                 self._usage.update(event["message"].get("usage") or {})
+                return TurnBegun()
             case "content_block_start":
                 self._blocks[event["index"]] = dict(event["content_block"])
             case "content_block_delta":
@@ -146,8 +147,8 @@ class TurnAssembly:
         return Turn(content, self._stop_reason, self._tokens(), self._model)
 
     def _tokens(self) -> Usage:
-        def count(name: str) -> int:
-            value = self._usage.get(name)
+        def count(name: str, source: Any = self._usage) -> int:
+            value = source.get(name) if isinstance(source, Mapping) else None
             return value if isinstance(value, int) else 0
 
         return Usage(
@@ -156,4 +157,5 @@ class TurnAssembly:
             cache_read_tokens=count("cache_read_input_tokens"),
             cache_write_tokens=count("cache_creation_input_tokens"),
             calls=1,
+            cache_write_1h_tokens=count("ephemeral_1h_input_tokens", self._usage.get("cache_creation")),
         )

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from swarm_core.tools.base import ToolDefinition, ToolResult
+from swarm_core.tools.permissions.permission import CALL
+from swarm_core.tools.spill import bounded
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
@@ -15,10 +17,12 @@ from .coordination import EndingTool, Outcome
 from .log import AgentLog
 from .transcript import Transcript
 
-MAX_RESULT_CHARS = 40_000
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
-_SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url", "message")
+_SHOWN_ARGUMENTS = (
+    *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
+    *("type", "task_id", "skill"),
+)
 
 Tell = Callable[..., Awaitable[None]]
 
@@ -114,9 +118,10 @@ class ToolCalls:
         name, arguments = str(call["name"]), call.get("input") or {}
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()
-        result = await self._result(name, arguments)
+        place = f"{self._transcript.iteration}.{self._transcript.turns}.{call['id']}"
+        result = await self._result(name, arguments, place)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
-        self._transcript.add_result(call["id"], _sendable(result.text), is_error=result.is_error)
+        self._transcript.add_result(call["id"], _sendable(result), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
         shown_name = clean_line(name, 64)
         target = clean_line(result.target or _shown(arguments), MAX_TARGET_CHARS)
@@ -126,12 +131,13 @@ class ToolCalls:
         else:
             await self._tell("tool.used", name=shown_name, target=target, ok=not result.is_error, ms=ms)
 
-    async def _result(self, name: str, arguments: Any) -> ToolResult:
+    async def _result(self, name: str, arguments: Any, call: str) -> ToolResult:
         """The result of a call; whatever a tool raises is told to the model and never ends the agent."""
         if not isinstance(arguments, dict):
             return ToolResult(f"{name}: the arguments must be an object", is_error=True)
         try:
             if name != self.ending:
+                CALL.set(call)
                 return await self._toolbox.call(name, arguments)
             if failed := self._failed_beside():
                 return ToolResult(
@@ -160,9 +166,7 @@ def _shown(arguments: Any) -> str:
     return ""
 
 
-def _sendable(text: str) -> str:
-    """Text that can be sent as UTF-8 and does not flood the history; tools bound and spill their output themselves."""
-    if len(text) > MAX_RESULT_CHARS:
-        half = MAX_RESULT_CHARS // 2
-        text = f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+def _sendable(result: ToolResult) -> str:
+    """Text that can be sent as UTF-8 and does not flood the history, whoever made the result."""
+    text = bounded(result.text, is_error=result.is_error, directory=None)
     return text.encode("utf-8", "replace").decode("utf-8")

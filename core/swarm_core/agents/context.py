@@ -32,6 +32,7 @@ How you work
 never see each other's unfinished work.
 - Your role says which directories you may write. A call outside them is denied; do not try to get around a denial, \
 say in your handoff what you would have needed.
+- You see the tools of every role. Your first message names those that are open to you.
 - Git is read-only for you. Steps worth keeping go through the `commit` tool; the engine commits whatever else you \
 leave in the worktree, checks it and merges it.
 - Read before you change. Keep to the style of what is there. Change what your task asks for and nothing else.
@@ -58,45 +59,60 @@ def iteration_of(message: Message) -> int | None:
     return int(match[1]) if match else None
 
 
+def open_tools(names: Sequence[str], ending: str) -> str:
+    """Which of the tools that everybody is told of are open to one agent."""
+    return (
+        f"Tools open to you: {', '.join((*names, ending))}. The others you see belong to other roles: a call is denied."
+    )
+
+
 def opening_message(
     service: ServiceSpec,
     task: Task,
     run: Run,
     tree: Path,
     *,
+    tools: str = "",
     dependencies: Sequence[Task] = (),
     notes: Sequence[str] = (),
     constraints: Sequence[str] = (),
+    closing: str = f"Work on it now. End with `{HANDOFF}`.",
 ) -> str:
-    """The first message to whoever works on ``task`` without a history of it.
+    """The first message to whoever works on ``task`` without a history of it, with the checkpoint left of it.
 
-    ``dependencies`` are the finished tasks this one builds on, ``notes`` the operator's words on rejected rounds.
+    ``dependencies`` are the finished tasks this one builds on, ``notes`` the operator's words on rejected rounds,
+    ``tools`` says which tools are open to the agent (``open_tools``), ``closing`` how the work is ended.
     """
     parts = [
         _marker(task.iteration),
         f"You are the service `{service.key}`. Your worktree is {tree}.",
         _role(service),
+        *([tools] if tools else []),
         f"The run's goal:\n{quote(run.goal or run.title)}",
         f"Your task is {task.id} (priority {task.priority}):\n{quote(task.title)}\n>\n{quote(task.description)}",
     ]
     if constraints:
         parts.append("Constraints:\n" + "\n".join(f"- {_line(text)}" for text in constraints))
     parts.extend(_handed_off(dependency) for dependency in dependencies)
+    if task.checkpoint:
+        parts.append(f"Who worked on it before you left this note on how far it is:\n{quote(task.checkpoint)}")
     if notes:
         parts.append(_notes(notes))
-    parts.append(f"Work on it now. End with `{HANDOFF}`.")
+    parts.append(closing)
     return "\n\n".join(parts) + "\n"
 
 
-def follow_up_message(iteration: int, notes: Sequence[str]) -> str:
-    """The message that opens a later round for an instance that knows the task."""
+def follow_up_message(
+    iteration: int, notes: Sequence[str], closing: str = f"Correct it. End with `{HANDOFF}` again."
+) -> str:
+    """The message that opens a later round for an instance that knows the task. ``closing`` says how it is ended."""
     return (
         "\n\n".join(
             (
                 _marker(iteration),
                 "Your work was looked at and came back. Your worktree holds what you handed in.",
                 _notes(notes),
-                f"Correct it. End with `{HANDOFF}` again.",
+                closing,
             )
         )
         + "\n"
@@ -104,7 +120,13 @@ def follow_up_message(iteration: int, notes: Sequence[str]) -> str:
 
 
 def planning_message(
-    run: Run, workers: Mapping[str, ServiceSpec], tree: Path, *, iteration: int = 1, notes: Sequence[str] = ()
+    run: Run,
+    workers: Mapping[str, ServiceSpec],
+    tree: Path,
+    *,
+    iteration: int = 1,
+    notes: Sequence[str] = (),
+    tools: str = "",
 ) -> str:
     """The first message to the architect: the goal, and who there is to work on it."""
     team = "\n\n".join(f"Service `{key}`:\n{_role(service)}" for key, service in workers.items())
@@ -121,6 +143,8 @@ def planning_message(
     ]
     if notes:
         parts.insert(3, _notes(notes))
+    if tools:
+        parts.insert(2, tools)
     return "\n\n".join(parts) + "\n"
 
 
@@ -132,6 +156,7 @@ def consultation_message(
     *,
     tasks: Sequence[Task],
     about: Task | None,
+    tools: str = "",
 ) -> str:
     """The message to the architect when the plan may have to change: a task failed, or an agent asks for more."""
     team = "\n\n".join(f"Service `{key}`:\n{_role(service)}" for key, service in workers.items())
@@ -147,6 +172,8 @@ def consultation_message(
         team,
         "The tasks:\n" + "\n".join(rows),
     ]
+    if tools:
+        parts.insert(2, tools)
     if about is not None:
         parts.append(
             f"{about.id} failed after {about.attempt} attempts, last with `{about.instance}`:\n"

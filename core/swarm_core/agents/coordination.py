@@ -65,9 +65,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """The agent ended without a result; ``reason`` is for the operator."""
+    """The agent ended without a result; ``reason`` is for the operator, ``kind`` says what may follow from it."""
 
     reason: str
+    kind: str = "gave_up"
 
 
 Outcome = Handoff | Plan | Stalled

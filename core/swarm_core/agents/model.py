@@ -16,16 +16,31 @@ Message = Mapping[str, Any]
 """A message as the Messages API has it: ``role`` and ``content`` (text or a list of blocks)."""
 
 
+CACHE_TTL_S = 300
+LONG_CACHE_TTL_S = 3600
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One turn to be answered; ``hints`` name the ``service``, ``task``, ``title`` and ``iteration`` it is for."""
+    """One turn to be answered; ``hints`` name the ``service``, ``task``, ``title`` and ``iteration`` it is for.
+
+    ``cache_ttl_s`` is how long the provider should keep the prompt for the next turn: CACHE_TTL_S, or LONG_CACHE_TTL_S
+    for somebody whose next turn may wait for a person.
+    """
 
     model: str
     system: str
     messages: Sequence[Message]
     tools: Sequence[ToolDefinition] = ()
     max_tokens: int = 16_000
+    effort: str = ""
+    cache_ttl_s: int = CACHE_TTL_S
     hints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegun:
+    """The model began to answer: from here on the request's prefix can be read from the provider's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +59,23 @@ class ThinkingDelta:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped."""
+    """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped.
+
+    ``model`` is who answered by its own account, ``asked`` the name by which it was asked, if that is known.
+    """
 
     content: Sequence[Mapping[str, Any]]
     stop_reason: str
     usage: Usage
     model: str
+    asked: str = ""
 
     @property
     def tool_calls(self) -> list[Mapping[str, Any]]:
         return [block for block in self.content if block.get("type") == "tool_use"]
 
 
-ModelEvent = TextDelta | ThinkingDelta | Turn
+ModelEvent = TurnBegun | TextDelta | ThinkingDelta | Turn
 
 
 class Model(Protocol):

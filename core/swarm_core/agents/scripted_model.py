@@ -120,11 +120,11 @@ def turns_since_opening(messages: Sequence[Message]) -> int:
 def _after_the_end(request: ModelRequest) -> ScriptedTurn:
     """A script without a turn for this: whoever works hands off, the architect leaves a task where it was."""
     text = "The script has no turn left for this task."
-    names = {tool.name for tool in request.tools}
-    if HANDOFF in names:
+    ending = request.hints.get("ending", "")
+    if ending == HANDOFF:
         handoff = {"what_i_did": "I played all turns of my script.", "whats_left": "", "recommendation": ""}
         return ScriptedTurn(say=text, do=(ScriptedCall(HANDOFF, handoff),))
-    if CHANGE_PLAN in names:
+    if ending == CHANGE_PLAN:
         about, service = request.hints.get("about", ""), request.hints.get("about_service", "")
         change = {"reassign": [{"task": about, "assigned_to": service}]} if about else {}
         return ScriptedTurn(say="The same service goes on, afresh.", do=(ScriptedCall(CHANGE_PLAN, change),))

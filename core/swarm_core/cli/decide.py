@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from swarm_core.vocabulary.errors import DecisionRefused
+from swarm_core.vocabulary.errors import DecisionRefused, UsageError
+from swarm_core.vocabulary.inbox import SCOPES
 
 from .common import Parsers, add_run_option, chosen_run, here, require, wait_for_answer
 
@@ -14,6 +15,9 @@ def add_decision(parsers: Parsers, verdict: str) -> None:
     parser.add_argument("gate", metavar="ID")
     parser.add_argument("--note", default="", help="why; an agent works from the note of a rejection")
     parser.add_argument("--evidence", help="refuse unless the gate still shows the evidence with this hash")
+    if verdict == "approve":
+        scopes = "of a permission: this call, the rule shown for this run, or for good (default: once)"
+        parser.add_argument("--scope", choices=SCOPES, default="", help=scopes)
     add_run_option(parser)
 
 
@@ -24,7 +28,10 @@ def send_decision(options: argparse.Namespace, verdict: str) -> int:
     if gate is None:
         raise DecisionRefused(f"there is no gate {options.gate!r} in {run_id}", hint="swarm-tui gates")
     client.ensure_engine()
-    item = client.decide(run_id, gate.id, verdict, options.note, options.evidence or gate.evidence)
+    scope = getattr(options, "scope", "")
+    if scope and not gate.ask:
+        raise UsageError(f"{gate.id} is a {gate.place} gate: --scope is for permission gates")
+    item = client.decide(run_id, gate.id, verdict, options.note, options.evidence or gate.evidence, scope)
     require(wait_for_answer(client, item), "swarm-tui gates shows what waits, swarm-tui gates ID its evidence")
     print(f"{gate.id}: {verdict} accepted")
     return 0

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 from swarm_core.client import SwarmClient
 from swarm_core.definitions import load
+from swarm_core.definitions.settings import read_granted, read_settings
+from swarm_core.engine.permissions import rules_for
 from swarm_core.journal.journal import verify
 from swarm_core.journal.projections import projections
 from swarm_core.tools.confine import confinement
@@ -29,7 +31,7 @@ def add(parsers: Parsers) -> None:
 def run(options: argparse.Namespace) -> int:
     client = here()
     is_well = True
-    for examine in (_machine, _repository, _configuration, _engine, _journals, _projections):
+    for examine in (_machine, _repository, _configuration, _permissions, _engine, _journals, _projections):
         for is_good, text in _guarded(examine, client):
             is_well &= is_good
             print(f"{'✓' if is_good else '✗'} {clean(text)}")
@@ -68,6 +70,26 @@ def _configuration(client: SwarmClient) -> Iterator[Finding]:
     spec = load(client.layout.config)
     yield True, f"{client.layout.config.name}: {len(spec.services)} services, {len(spec.checks)} checks"
     yield from ((True, f"note: {warning}") for warning in spec.warnings)
+
+
+def _permissions(client: SwarmClient) -> Iterator[Finding]:
+    """Where rules come from, what they could not be read as, and what of the repository is not run."""
+    spec, root = load(client.layout.config), client.layout.root
+    settings = read_settings(root, spec.permissions)
+    own = len(spec.permissions.rules) + sum(len(service.permissions) for service in spec.services.values())
+    yield True, f"permissions: {own} rules in {client.layout.config.name}, default {spec.permissions.default}"
+    warnings = list(settings.warnings)
+    for service in spec.services:
+        warnings += rules_for(spec, settings, service, root)[1]
+    for name in settings.files:
+        count = sum(rule.path == name for rule in settings.rules)
+        yield True, f"permissions: {count} rules of {name} count (repository: {spec.permissions.repository})"
+    granted = read_granted(client.layout)
+    if granted.rules or granted.trusted:
+        said = f"{len(granted.rules)} rules granted, {len(granted.trusted)} contents trusted"
+        yield True, f"permissions: {said} for good in {client.layout.permissions_file.relative_to(root)}"
+    yield from ((True, f"note: {warning}") for warning in dict.fromkeys(warnings))
+    yield from ((True, f"hook not run: {hook}") for hook in settings.hooks)
 
 
 def _engine(client: SwarmClient) -> Iterator[Finding]:

@@ -85,14 +85,19 @@ def _lengths(d: Mapping[str, Any]) -> Iterator[str]:
 
 def _usage(usage: Mapping[str, Any]) -> Iterator[str]:
     yield ""
-    yield f"{'USAGE':<26} {'CALLS':>7} {'INPUT':>10} {'OUTPUT':>10} {'CACHED':>10} {'USD':>12}"
+    yield f"{'USAGE':<26} {'CALLS':>7} {'INPUT':>10} {'OUTPUT':>10} {'CACHED':>10} {'HIT':>6} {'USD':>12}"
     rows = {"run": usage["run"]}
-    for group in ("phase", "service", "task"):
+    for group in ("phase", "feature", "service", "task"):
         rows |= {f"  {group} {key}": row for key, row in usage[f"by_{group}"].items()}
     for name, row in rows.items():
         cached = row["cache_read_tokens"] + row["cache_write_tokens"]
-        tokens = f"{row['input_tokens']:>10} {row['output_tokens']:>10} {cached:>10}"
+        tokens = f"{row['input_tokens']:>10} {row['output_tokens']:>10} {cached:>10} {_rate(row):>6}"
         yield f"{clean_line(name, 26):<26} {row['calls']:>7} {tokens} {row['cost_usd']:>12.6f}"
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    """How much of the prompts was read from the provider's cache."""
+    return "-" if row["cache_hit_rate"] is None else f"{row['cache_hit_rate']:.0%}"
 
 
 def _errors(d: Mapping[str, Any]) -> Iterator[str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from swarm_core.client import EngineStatus
 from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.entities import Usage
 from swarm_core.vocabulary.view import RunView
-from swarm_core.vocabulary.waits import waits_for
+from swarm_core.vocabulary.waits import limits, waits_for
 
-from .common import Parsers, add_run_option, chosen_run, here
+from .common import Parsers, add_run_option, budget_document, budget_lines, chosen_run, here
 
 
 def add(parsers: Parsers) -> None:
@@ -37,29 +38,44 @@ def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
         "run": asdict(view.run),
         "seq": view.last_seq,
         "engine": asdict(engine),
-        "usage": asdict(view.usage),
+        "usage": _usage(view.usage),
+        "budgets": budget_document(view),
         "denials": view.denials,
+        "limits": [asdict(limit) for limit in view.limits.values()],
         "held_services": dict(view.held_services),
         "incidents": [asdict(incident) for incident in view.incidents.values()],
         "phases": [asdict(phase) for phase in view.phases.values()],
-        "instances": [asdict(instance) for instance in view.instances.values()],
-        "tasks": [{**asdict(task), "waits_for": waits_for(view, task)} for task in view.tasks.values()],
+        "instances": [{**asdict(i), "usage": _usage(i.usage)} for i in view.instances.values()],
+        "tasks": [
+            {**asdict(task), "usage": _usage(task.usage), "waits_for": waits_for(view, task)}
+            for task in view.tasks.values()
+        ],
         "gates": [asdict(gate) for gate in view.gates.values()],
     }
 
 
+def _usage(usage: Usage) -> dict[str, Any]:
+    rate = usage.cache_hit_rate
+    return {**asdict(usage), "cache_hit_rate": None if rate is None else round(rate, 4)}
+
+
 def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
     run, usage = view.run, view.usage
+    cached = f"  cache {usage.cache_hit_rate:.0%}" if usage.cache_read_tokens and usage.cache_hit_rate else ""
     alive = f"engine {engine.pid}" if engine.is_alive else "no engine"
     out = [
         f"{run.id}  {run.status}{f' ({run.outcome})' if run.outcome else ''}  {alive}",
         f"  {run.title}",
-        f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}  {len(view.open_gates)} gates waiting  {view.denials} denials",
+        f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}{cached}  {len(view.open_gates)} gates waiting"
+        f"  {view.denials} denials",
     ]
+    if view.budgets:
+        out += [f"  budget {line}" for line in budget_lines(view)]
     if run.reason:
         out.append(f"  {run.reason}")
     if view.is_held:
         out.append(f"  held ({run.pause or run.status}): swarm-tui resume goes on")
+    out += [f"  {told}" for told in limits(view, now)]
     out += [f"  service {name}: {reason}" for name, reason in view.held_services.items()]
     out += [f"  {name} changed since the run began; the run goes on with its own copy" for name in run.drift]
     out += [

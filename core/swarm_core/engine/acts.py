@@ -32,13 +32,15 @@ from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
-from .agent_act import AgentAct
+from .budget_evidence import budget_evidence
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .foreign_act import seat_for
+from .ledger import Ledger
 from .models import ModelPool
+from .permissions import Rulebook
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
-from .workers import ExternalAct
 
 LOG_TAIL_LINES = 20
 CHECK_TREE = "integration-check"
@@ -50,6 +52,8 @@ class Hands:
     def __init__(self, runner: Runner, models: ModelPool) -> None:
         self.runner, self.layout, self.clock = runner, runner.layout, runner.clock
         self.models = models
+        self.ledger = Ledger(runner.view, runner.spec, runner.clock, runner.recorder.enqueue, runner.moved, runner.wake)
+        self.permissions = Rulebook(runner)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -76,7 +80,7 @@ class Hands:
                 await self._start_instance(instance)
             case RunAgent(task, instance):
                 found = self.view.tasks[task]
-                seat = ExternalAct if found.worker else AgentAct
+                seat = seat_for(self, found)
                 await seat(self, found, self.view.instances[instance]).perform()
             case EvaluateGate(gate):
                 await self._evaluate(self.view.gates[gate])
@@ -200,6 +204,10 @@ class Hands:
                 return await self._merge_evidence(gate, self.view.tasks[gate.task])
             case "landing":
                 return await self._landing_evidence(gate)
+            case "budget":
+                return budget_evidence(gate, self.view)
+            case "permission" | "trust":
+                return await self.permissions.evidence(gate)
             case _:
                 return await self._escalation_evidence(gate, self.view.tasks[gate.task])
 

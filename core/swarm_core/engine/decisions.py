@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from swarm_core.tools.permissions.kept import keep
+from swarm_core.vocabulary.budgets import figure
 from swarm_core.vocabulary.entities import Gate
-from swarm_core.vocabulary.errors import IllegalTransition
+from swarm_core.vocabulary.errors import ConfigurationError, IllegalTransition
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.inbox import InboxItem
 
@@ -30,14 +34,49 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
         return await _measure_again(runner, item, gate, f"{gate.document} was changed on disk")
     if verdict == "reject" and gate.place in NEEDS_A_REASON and not note:
         return await _refuse(runner, item, "a rejection needs a reason: the agent works from it (--note)")
+    if verdict == "approve" and (refusal := _too_little(runner, gate, note)):
+        return await _refuse(runner, item, refusal)
     if verdict == "approve" and gate.blockers:
         return await _measure_again(runner, item, gate, "; ".join(gate.blockers))
     data = {"gate": gate.id, "verdict": verdict, "note": note, "evidence": evidence, "command": item.id, "by": item.by}
+    if gate.ask and verdict == "approve":
+        data["scope"] = str(item.data.get("scope") or "once")
+        if reason := await _grant(runner, gate, data["scope"]):
+            return await _refuse(runner, item, reason)
     try:
         await runner.record(Draft("gate.decided", data, actor=OPERATOR, task=gate.task or None))
     except IllegalTransition as error:
         return await _refuse(runner, item, str(error))
     return Verdict(True, run=item.run)
+
+
+def _too_little(runner: Runner, gate: Gate, note: str) -> str:
+    """Why the amount in a note cannot be a budget's new limit; empty if it can, or if there is none."""
+    limit = figure(note) if gate.place == "budget" else None
+    if limit is None or limit > runner.view.budgets[gate.subject].limit:
+        return ""
+    return f"{gate.subject} is at {runner.view.budgets[gate.subject].limit:g}: {limit:g} is no raise"
+
+
+async def _grant(runner: Runner, gate: Gate, scope: str) -> str:
+    """Keep what is granted for good before the decision counts, so that a crash between loses neither. A reason if it
+    cannot be."""
+    ask = runner.view.asks[gate.ask]
+    if scope == "once" or ask.answer:
+        return ""
+    if not ask.sha256 and not ask.proposed:
+        return "no rule can be granted for this call: approve it once, or reject it"
+    if scope != "always":
+        return ""
+    when = {"at": runner.clock.now(), "run": runner.layout.run, "gate": gate.id}
+    kind, _, name = ask.tool.partition(" ")
+    trusted = [{"kind": kind, "name": name, "sha256": ask.sha256, **when}] if ask.sha256 else []
+    rules = [] if ask.sha256 else [{"rule": rule, "service": ask.service, **when} for rule in ask.proposed]
+    try:
+        await asyncio.to_thread(keep, runner.layout.repo, rules, trusted)
+    except (ConfigurationError, OSError) as error:
+        return f"it cannot be kept for good: {error}"
+    return ""
 
 
 async def _refuse(runner: Runner, item: InboxItem, reason: str) -> Verdict:

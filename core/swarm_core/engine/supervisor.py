@@ -40,8 +40,10 @@ from .acts import Hands
 from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
+from .limits import SharedLimits
 from .models import ModelPool
 from .papers import PapersOnDisk
+from .permissions import check_rules
 from .requests import handle
 from .runner import Runner
 from .sharing import Sharing
@@ -62,6 +64,7 @@ class Supervisor:
         self.status = EngineStatusFile(layout.engine_file, clock)
         self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self.sharing = Sharing()
+        self.limits = SharedLimits(clock)
         self.drift = Drift(layout.config)
         self.tracing: list[subprocess.Popen[bytes]] = []
         self.stopping = asyncio.Event()
@@ -180,6 +183,7 @@ class Supervisor:
             raise UsageError("a run needs a goal", hint='swarm-tui run "what you want"')
         await asyncio.to_thread(check_repository, self.layout.root)
         spec = load(self.layout.config)
+        await asyncio.to_thread(check_rules, spec, self.layout.root)
         models = ModelPool(spec, self.layout.root, self.clock)
         await asyncio.to_thread(models.check, options)
         services = {
@@ -210,7 +214,8 @@ class Supervisor:
         return Verdict(True, run=item.run)
 
     async def _drive(self, runner: Runner) -> None:
-        runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal))
+        models = ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal, self.limits)
+        runner.performer = Hands(runner, models)
         data = {"pid": os.getpid(), "version": swarm_core.__version__}
         await runner.record(Draft("engine.started", data))
         name = runner.layout.run
@@ -236,6 +241,7 @@ class Supervisor:
             self.status.say(f"run {runner.layout.run} stopped: {error}")
         finally:
             self.sharing.leave(runner)
+            self.limits.leave(runner)
             await runner.journal.close()
             self.runs.pop(runner.layout.run, None)
 

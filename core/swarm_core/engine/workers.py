@@ -47,6 +47,10 @@ class ExternalAct(AgentAct):
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         log.write("note", f"{self.task.worker} works on {self.task.id} in {self.tree}")
+        return await self.handed_in()
+
+    async def handed_in(self) -> Handoff:
+        """What comes in for this attempt, whenever it does."""
         waiting = asyncio.get_running_loop().create_future()
         self.runner.workers[self.task.id] = waiting
         self.runner.wake()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Task
-from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.reservations import Reservations
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
@@ -79,7 +80,9 @@ class Staffing:
         if (idle := self._idle(service.key)) and not service.is_external:
             instance = min(idle, key=lambda i: (i.id in task.avoid, i.id != task.instance, i.usage.tokens, i.id))
             self.taken.add(instance.id)
-            data = {"attempt": task.attempt + 1, "base": self.view.run.integration}
+            data: dict[str, Any] = {"attempt": task.attempt + 1, "base": self.view.run.integration}
+            if service.is_human:
+                data["worker"] = OPERATOR
             return Record((Draft("task.claimed", data, task=task.id, agent=instance.id),))
         if not idle and (name := self._startable(service)):
             self.taken.add(name)

@@ -1,4 +1,4 @@
-"""Tokens and money by run, service, task and phase; every way of adding them up gives the same."""
+"""Tokens and money by run, service, task, phase and feature; every way of adding them up gives the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from .moments import amount
 
 COUNTS = ("calls", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+GROUPS = ("service", "task", "phase", "feature")
 MICRO = 1_000_000
 
 
@@ -16,19 +17,19 @@ class Spending:
 
     __slots__ = ("groups", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, groups: Iterable[str] = GROUPS) -> None:
         self.total: list[int] = [0] * (len(COUNTS) + 1)
-        self.groups: dict[str, dict[str, list[int]]] = {"service": {}, "task": {}, "phase": {}}
+        self.groups: dict[str, dict[str, list[int]]] = {group: {} for group in groups}
 
-    def add(self, data: Mapping[str, Any], *, service: str, task: str, phase: str) -> None:
-        """Count one model call; ``data`` is that of ``llm.call``."""
+    def add(self, data: Mapping[str, Any], **keys: str) -> None:
+        """Count one model call; ``data`` is that of ``llm.call``, ``keys`` name its row in each group."""
         amounts = [
             1,
             *(round(amount(data.get(name))) for name in COUNTS[1:]),
             round(amount(data.get("cost_usd")) * MICRO),
         ]
-        keys = {"service": service, "task": task, "phase": phase}
-        rows = [self.groups[group].setdefault(key, [0] * len(amounts)) for group, key in keys.items()]
+        keys.setdefault("feature", str(data.get("feature") or keys.get("phase", "")))
+        rows = [rows.setdefault(keys[group], [0] * len(amounts)) for group, rows in self.groups.items()]
         for row in (self.total, *rows):
             for place, more in enumerate(amounts):
                 row[place] += more
@@ -38,7 +39,7 @@ class Spending:
         return sum(self.total[1:-1])
 
     def document(self) -> dict[str, Any]:
-        """``run`` and ``by_service by_task by_phase``, each with counts, ``tokens`` and ``cost_usd``."""
+        """``run`` and ``by_`` each group, with its rows: counts, ``tokens``, money, ``cache_hit_rate``."""
         by = {f"by_{group}": {key: _row(rows[key]) for key in rows} for group, rows in self.groups.items()}
         return {"run": _row(self.total), **by}
 
@@ -58,7 +59,9 @@ class Spending:
 
 def _row(amounts: list[int]) -> dict[str, Any]:
     counts = dict(zip(COUNTS, amounts, strict=False))
-    return {**counts, "tokens": sum(amounts[1:-1]), "cost_usd": amounts[-1] / MICRO}
+    prompt = counts["input_tokens"] + counts["cache_read_tokens"] + counts["cache_write_tokens"]
+    rate = round(counts["cache_read_tokens"] / prompt, 4) if prompt else None
+    return {**counts, "tokens": sum(amounts[1:-1]), "cost_usd": amounts[-1] / MICRO, "cache_hit_rate": rate}
 
 
 def _numbers(values: Iterable[Any]) -> list[int]:

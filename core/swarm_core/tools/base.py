@@ -37,9 +37,10 @@ class ToolResult:
 class Tool:
     """A definition and what runs. ``run`` raises ToolError or PermissionDenied; both become error results.
 
-    ``close`` ends what the tool keeps running between calls.
+    ``close`` ends what the tool left running; ``is_read_only``: calls change nothing and may run side by side.
     """
 
     definition: ToolDefinition
     run: Callable[[Mapping[str, Any]], Awaitable[ToolResult]]
     close: Callable[[], Awaitable[None]] | None = field(default=None, kw_only=True)
+    is_read_only: bool = field(default=False, kw_only=True)

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import PermissionDenied
@@ -47,15 +46,16 @@ def check_command(
     scope: Scope,
     restricted: Sequence[Sequence[str]] = (),
     variables: Mapping[str, str] | None = None,
-    directory: Path | None = None,
+    directory: str | None = None,
 ) -> None:
-    """Refuse what may not run. ``variables`` are values of the environment that paths are written with, ``directory``
-    is where the command starts (the tree).
+    """Refuse what may not run. ``variables`` are values of the environment that paths are written with,
+    ``directory`` is where it begins if not at the top of the tree.
 
     Raises PermissionDenied with ``rule`` ``tools_restricted``, ``raw_git``, ``unreadable``, ``hidden_command``, or the
     rule of the scope that a written place breaks.
     """
-    judge = _Judge(command, scope, restricted, dict(variables or {}), str(directory or scope.tree))
+    judge = _Judge(command, scope, restricted, dict(variables or {}))
+    judge.directory = directory or judge.directory
     try:
         judge.script(parse(command), 0)
     except Unreadable as error:
@@ -89,10 +89,10 @@ def begins_with(words: Words, prefix: Sequence[str], *, is_first: bool = True) -
 
 class _Judge:
     def __init__(
-        self, command: str, scope: Scope, restricted: Sequence[Sequence[str]], variables: dict[str, str], directory: str
+        self, command: str, scope: Scope, restricted: Sequence[Sequence[str]], variables: dict[str, str]
     ) -> None:
         self.command, self.scope, self.restricted, self.variables = command, scope, restricted, variables
-        self.directory: str | None = directory
+        self.directory: str | None = str(scope.tree)
 
     def denied(self, message: str, rule: str, hint: str) -> PermissionDenied:
         return PermissionDenied(message, rule=rule, target=clean_line(self.command, TARGET_CHARS), hint=hint)

@@ -1,11 +1,14 @@
 """The one door to every tool: what is offered, whether a call is allowed, and errors as results.
 
-A call passes three checks: the service may use the tool, the input fits its schema, and the tool asks the scope right
-where it opens or runs something, so that what was judged is what is touched.
+A call passes four checks: the service may use the tool, the input fits its schema, the permission rules (and the
+operator, where they ask) let it pass, and the tool asks the scope right where it opens or runs something, so that what
+was judged is what is touched. A permission opens nothing that the scope keeps closed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,47 +21,90 @@ from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
 from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 
 from .base import Tool, ToolDefinition, ToolResult
-from .bash import bash_tool
+from .bash import bash_tools
 from .files import file_tools
 from .jail.confines import Confines
-from .schema import violations
+from .permissions.permission import Permission
+from .schema import size_chars, violations
 from .scope import Scope
 from .search import search_tools
+from .skills import skill_tools
+from .spill import bounded, fits
+from .web import web_tools
 
-COORDINATION = frozenset({"commit", "handoff", "plan_tasks"})
+OWN = frozenset({"artifact_write", "update_status", "finding", "question", "ask_architect", "checkpoint"})
+COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "change_plan", "request_tasks"}) | OWN
+WORKERS_ONLY = frozenset({"commit", "request_tasks", "artifact_write", "ask_architect"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
-_TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
+_COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash", "Skill": "Read"}
+MAX_INPUT_CHARS = 10 * 1024 * 1024
+_TARGETS = (
+    *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
+    *("type", "task_id", "skill"),
+)
 _log = logging.getLogger(__name__)
 
 
 def standard_tools(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> list[Tool]:
-    """Read, Write, Edit, Glob, Grep and Bash, in this order. ``scratch`` becomes HOME and holds long outputs."""
+    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs.
+
+    ``confines`` is what the engine knows about the confinement of the commands.
+    """
     scope = replace(scope, scratch=scratch)
-    return [*file_tools(scope), *search_tools(scope, clock), bash_tool(scope, scratch, clock, confines)]
+    web = web_tools(scope.service, scratch, clock)
+    return [
+        *file_tools(scope),
+        *search_tools(scope, clock),
+        *bash_tools(scope, scratch, clock, confines),
+        *skill_tools(scope),
+        *web,
+    ]
 
 
 class Toolbox:
-    """The tools of one instance. ``call`` never raises anything but cancellation."""
+    """The tools of one instance. ``call`` never raises anything but cancellation.
 
-    def __init__(self, scope: Scope, tools: Sequence[Tool], service: ServiceSpec) -> None:
-        self._scope, self._service = scope, service
+    Every agent is told of the same tools, so that all agents of a model share one cached prompt; those that are not
+    open to this one refuse the call. ``closed`` are definitions of tools that belong to other roles; ``permission`` is
+    asked before each call.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        tools: Sequence[Tool],
+        service: ServiceSpec,
+        permission: Permission | None = None,
+        *,
+        closed: Sequence[ToolDefinition] = (),
+    ) -> None:
+        self._closed = {definition.name: definition for definition in closed}
+        self._scope, self._service, self._permission = scope, service, permission
         self._tools = {tool.definition.name: tool for tool in tools}
         self._offered = {name: tool for name, tool in self._tools.items() if self._withheld(name) is None}
 
     @property
     def definitions(self) -> list[ToolDefinition]:
-        """What the model is told, in the order the tools were given."""
-        return [tool.definition for tool in self._offered.values()]
+        """What the model is told, in the order of the names: the same for every service."""
+        known = {**self._closed, **{name: tool.definition for name, tool in self._tools.items()}}
+        return [known[name] for name in sorted(known)]
+
+    @property
+    def offered(self) -> list[str]:
+        """The tools that are open to this service."""
+        return list(self._offered)
 
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side."""
-        return name in READ_ONLY and name in self._offered
+        tool = self._offered.get(name)
+        return tool is not None and (name in READ_ONLY or tool.is_read_only)
 
     async def close(self) -> None:
-        """End what the tools keep running between calls."""
+        """End whatever the tools left running; one that fails does not keep the others from it."""
         for tool in self._tools.values():
             if tool.close is not None:
-                await tool.close()
+                with contextlib.suppress(Exception):
+                    await tool.close()
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Check and run one call. Refusals and failures come back as error results with what to do next."""
@@ -67,8 +113,14 @@ class Toolbox:
             tool = self._offered.get(name)
             if tool is None:
                 return self._unavailable(name, target)
+            if size_chars(arguments, MAX_INPUT_CHARS) > MAX_INPUT_CHARS:
+                text = f"{name} was not called: its input is larger than {MAX_INPUT_CHARS // 2**20} MiB"
+                text += "\n  next: work in smaller parts, or produce large files with a command"
+                return ToolResult(text, is_error=True, target=target)
             if wrong := violations(tool.definition.input_schema, arguments):
                 return ToolResult(f"{name} was not called: {'; '.join(wrong[:5])}", is_error=True, target=target)
+            if self._permission is not None:
+                await self._permission.check(name, arguments)
             result = await tool.run(arguments)
         except PermissionDenied as denial:
             result = ToolResult(str(denial), is_error=True, target=target, denied=denial)
@@ -78,12 +130,32 @@ class Toolbox:
             _log.exception("tool %s failed", name)
             text = f"{name} failed inside ({type(error).__name__}: {error})\n  next: try another way"
             result = ToolResult(text, is_error=True, target=target)
-        return _presentable(result, target)
+        return await self._within_bounds(_presentable(result, target))
+
+    async def _within_bounds(self, result: ToolResult) -> ToolResult:
+        """The result, cut and kept in the scratch directory if it is too long for a history."""
+        if fits(result.text, is_error=result.is_error):
+            return result
+        try:
+            text = await asyncio.to_thread(
+                bounded, result.text, is_error=result.is_error, directory=self._scope.scratch
+            )
+        except OSError as error:
+            _log.warning("a long result could not be kept: %s", error)
+            text = bounded(result.text, is_error=result.is_error, directory=None)
+        return replace(result, text=text)
 
     def _withheld(self, name: str) -> str | None:
         """The rule that keeps a tool from this service."""
+        name = _COMES_WITH.get(name, name)
         if name in self._service.tools_restricted:
             return "tools_restricted"
+        if name in self._closed or (self._service.is_architect and name in WORKERS_ONLY):
+            return "role"
+        if name.startswith("mcp__"):  # its service names the server
+            server = name.rpartition("__")[0]
+            is_restricted = not {server, f"{server}__*"}.isdisjoint(self._service.tools_restricted)
+            return "tools_restricted" if is_restricted else None
         allowed = self._service.tools_allowed
         return None if name in COORDINATION or ALL_TOOLS in allowed or name in allowed else "tools_allowed"
 

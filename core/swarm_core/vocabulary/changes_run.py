@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .entities import CheckResult, Gate, Phase, Run, Stat, Task
+from .changes_permission import answer, begin_asking
+from .entities import CheckResult, Gate, Limit, Phase, Run, Stat, Task
 from .errors import IllegalTransition
 from .events import Event
 from .machines import GATE, INCIDENT, PHASE, RUN, TASK
@@ -195,8 +196,24 @@ def _taken_back(task: Task, change: str, ts: str) -> Task:
 
 @on("engine.started", "engine.released")
 def _engine_moved(view: State, event: AnyEvent, out: Sink) -> None:
-    """``engine_pid`` is who works on the run; it stays when an engine is killed, and so tells of the crash."""
+    """``engine_pid`` is who works on the run; it stays when an engine is killed, and so tells of the crash.
+
+    A limit outlives an engine, what it thought of a server does not.
+    """
     out.pid(int(event.data.get("pid", 0)) if event.kind == "engine.started" else 0)
+    for gate in [gate for gate, limit in view.limits.items() if limit.kind == "breaker"]:
+        out.limit(gate, None)
+
+
+@on("limit.reached", "breaker.opened", "breaker.closed", fits_always=True)
+def _limited(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    gate = str(data.get("gate", ""))
+    if event.kind == "breaker.closed":
+        out.limit(gate, None)
+    else:
+        kind = event.kind.partition(".")[0]
+        out.limit(gate, Limit(gate, kind, str(data.get("until", "")), str(data.get("reason", ""))))
 
 
 # -- gates
@@ -207,6 +224,9 @@ def _gate_evaluating(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     if data.get("gate") in view.gates:
         raise IllegalTransition(f"gate {data.get('gate')} already exists")
+    ask = str(data.get("ask", ""))
+    if ask:
+        begin_asking(view, ask, data["gate"], out)
     out.gate(
         Gate(
             id=data["gate"],
@@ -214,6 +234,8 @@ def _gate_evaluating(view: State, event: AnyEvent, out: Sink) -> None:
             title=data.get("title", ""),
             task=event.task or "",
             round=int(data.get("round", 1)),
+            subject=data.get("subject", ""),
+            ask=ask,
         )
     )
 
@@ -262,6 +284,8 @@ def _gate_decided(view: State, event: AnyEvent, out: Sink) -> None:
         target = view.run.status if view.is_held else waiting
         out.run(replace(view.run, status=RUN.step(view.run.status, event.kind, target)))
     note, by = data.get("note", ""), data.get("by", "")
+    if gate.ask and event.kind == "gate.decided":
+        answer(view, gate.ask, verdict, data.get("scope", ""), note, out)
     out.gate(replace(gate, status=status, verdict=verdict, note=note, by=by, decided_seq=out.seq))
     out.mark(data.get("command", ""))
 

@@ -9,12 +9,17 @@ from typing import Any
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
 PRIORITIES = ("critical", "high", "medium", "low")
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 PHASES = ("plan", "build", "land")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of model calls; ``cost_usd`` in US dollars."""
+    """Tokens and money of model calls; ``cost_usd`` in US dollars.
+
+    ``cache_write_tokens`` are all that were written to the provider's cache, ``cache_write_1h_tokens`` those of them
+    that it keeps for an hour instead of five minutes.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -22,6 +27,7 @@ class Usage:
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
     calls: int = 0
+    cache_write_1h_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -31,12 +37,19 @@ class Usage:
             self.cache_write_tokens + other.cache_write_tokens,
             self.cost_usd + other.cost_usd,
             self.calls + other.calls,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
         )
 
     @property
     def tokens(self) -> int:
         """All tokens that passed the model, cached ones included."""
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
+    def cache_hit_rate(self) -> float | None:
+        """The part of all prompts that was read from the provider's cache, 0 to 1; None before the first prompt."""
+        prompt = self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return self.cache_read_tokens / prompt if prompt else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +102,8 @@ class Task:
     ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
     task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
     and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it.
+    why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
+    parts, ``checkpoint`` its note for whoever takes the task up again.
     """
 
     id: str
@@ -123,6 +137,8 @@ class Task:
     stat: Stat = Stat()
     usage: Usage = Usage()
     handoff: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[str, str] = field(default_factory=dict)
+    checkpoint: str = ""
     ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""
@@ -151,6 +167,20 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Why no model is asked at a gate (a provider and class of models) until a time.
+
+    ``kind`` is ``limit`` (a rate limit: it passes at ``until``) or ``breaker`` (a server in trouble: at ``until`` one
+    call finds out whether it still is).
+    """
+
+    gate: str
+    kind: str
+    until: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One measured fact that a gate shows."""
 
@@ -163,7 +193,8 @@ class CheckResult:
 class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
-    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
+    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about. ``ask`` is the
+    question a permission or trust gate is about, ``subject`` the budget a budget gate is about.
     ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
     that it moved), ``blockers`` say why an approval cannot be carried out now.
     """
@@ -189,6 +220,42 @@ class Gate:
     opened_seq: int = 0
     opened_at: str = ""
     decided_seq: int = 0
+    subject: str = ""
+    ask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call, or something a repository brings, that needs the operator's leave.
+
+    ``subject`` is what it is about (a command, a path, the content to be trusted), ``details`` the other arguments,
+    ``rule`` what asked, ``proposed`` the rules that would have let it pass, ``sha256`` the content a trust is bound to.
+    ``answer`` is approve, reject or withdrawn; ``scope`` of a yes: once, session or always. Once answered, the long
+    texts are cut: the gate's document has them.
+    """
+
+    id: str
+    tool: str
+    subject: str = ""
+    details: str = ""
+    rule: str = ""
+    why: str = ""
+    proposed: tuple[str, ...] = ()
+    service: str = ""
+    directory: str = ""
+    sha256: str = ""
+    task: str = ""
+    instance: str = ""
+    attempt: int = 0
+    gate: str = ""
+    answer: str = ""
+    scope: str = ""
+    note: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where its gate is: ``trust`` for content, ``permission`` for a call."""
+        return "trust" if self.sha256 else "permission"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +330,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit and what was spent of it, in the dimension's unit (tokens, cost_usd, seconds, iterations)."""
+    """A limit and what was spent of it when its status last changed, in the dimension's unit (tokens, usd, seconds,
+    iterations). See ``budgets`` for scopes. ``round`` counts how often it was used up, ``asked`` is what the call may
+    use for which it did not suffice.
+    """
 
     id: str
     scope: str = "run"
@@ -271,3 +341,5 @@ class Budget:
     limit: float = 0.0
     spent: float = 0.0
     status: str = "ok"
+    round: int = 0
+    asked: float = 0.0

@@ -25,20 +25,23 @@ KINDS: Mapping[str, frozenset[str]] = {
     "task.heartbeat": frozenset({"task", "attempt"}),
     "task.submit": frozenset({"task", "attempt", "what_i_did"}),
     "task.fail": frozenset({"task", "attempt", "reason"}),
+    "budget.raise": frozenset({"budget", "limit"}),
     "gate.decide": frozenset({"gate", "verdict", "evidence"}),
     "engine.halt": frozenset(),
     "engine.stop": frozenset(),
 }
 VERDICTS = ("approve", "reject")
+SCOPES = ("once", "session", "always")
 
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
     """A request. ``id`` is a ULID: the order of names is the order of arrival.
 
-    ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on
-    the screen. ``run.start`` carries ``goal`` and ``options`` (``script``, ``speed``, ``offline``, ``auto``).
-    ``run.pause`` may carry ``mode: drain``, ``run.halt`` ``mode: stop``; most may carry a ``note``.
+    ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on the
+    screen, and for a permission ``scope``: once, session or always. ``run.start`` carries ``goal`` and ``options``
+    (``script``, ``speed``, ``offline``, ``auto``). ``run.pause`` may carry ``mode: drain``, ``run.halt`` ``mode:
+    stop``; most may carry a ``note``.
     """
 
     id: str
@@ -68,6 +71,8 @@ class InboxItem:
             raise UsageError(f"{kind} lacks {', '.join(missing)}")
         if kind == "gate.decide" and data["verdict"] not in VERDICTS:
             raise UsageError(f"verdict {data['verdict']!r} is not one of {', '.join(VERDICTS)}")
+        if kind == "gate.decide" and data.get("scope", "once") not in SCOPES:
+            raise UsageError(f"scope {data['scope']!r} is not one of {', '.join(SCOPES)}")
         texts = {key: body.get(key, "") for key in ("id", "run", "by", "at")}
         if not all(isinstance(value, str) for value in texts.values()) or not texts["id"]:
             raise UsageError("id, run, by and at must be text")

@@ -77,6 +77,11 @@ class RepoLayout:
         return self.control / "metrics.json"
 
     @property
+    def permissions_file(self) -> Path:
+        """What the operator granted for good at gates."""
+        return self.control / "permissions.yaml"
+
+    @property
     def logs(self) -> Path:
         return self.control / "logs"
 

@@ -8,10 +8,51 @@ from dataclasses import dataclass, field
 from .entities import ARCHITECT
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
-ADAPTERS = ("anthropic", "scripted", "external")
+ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
+PROFILES = ("claude", "codex")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
 CONFINEMENTS = ("auto", "bubblewrap", "landlock", "none")
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A permission rule as somebody wrote it. ``effect`` is deny, ask or allow.
+
+    ``origin`` says who wrote it: ``config`` (multi-agent.yaml), ``user``, ``grant`` (given at a gate), or the
+    repository: ``project``, ``local``. ``path`` and ``line`` say where.
+    """
+
+    effect: str
+    text: str
+    origin: str = "config"
+    path: str = ""
+    line: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it stands in the operator's configuration of the swarm."""
+        return self.origin == "config"
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path or self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionSpec:
+    """What ``permissions`` of ``multi-agent.yaml`` says, for all services.
+
+    ``default`` is for calls that no rule is about (allow, ask or deny). ``repository`` is what a repository's own
+    ``.claude/settings*.json`` may do: ``narrow`` (its deny and ask rules count, its allow rules open nothing), ``full``
+    or ``ignore``. ``user``: whether the rules of ``~/.claude/settings.json`` count.
+    """
+
+    rules: tuple[RuleText, ...] = ()
+    default: str = "allow"
+    repository: str = "narrow"
+    user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +61,14 @@ class ServiceSpec:
 
     ``timeout_s`` limits one attempt at one task, ``heartbeat_s`` how long an agent may show no sign of life,
     ``lease_s`` the same for a worker outside the engine, ``retries`` the attempts after transient failures.
+    ``fallback_models`` are asked, in their order, while ``model`` cannot be.
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
-    writes nothing; ``none`` reads and writes its directories only. ``network`` are the hosts its commands may reach
-    (see ``network.Rule``), none by default.
+    writes nothing; ``none`` reads and writes its directories only.
+
+    ``network`` are the hosts it may reach: ``example.org``, ``*.example.org``, ``example.org:8443``; none by default.
+    ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
+    the engine's environment that it is given.
     """
 
     key: str
@@ -36,7 +81,11 @@ class ServiceSpec:
     frameworks: tuple[str, ...] = ()
     mcp_servers: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
+    fallback_models: tuple[str, ...] = ()
     adapter: str = "anthropic"
+    command: tuple[str, ...] = ()
+    profile: str = ""
+    env: tuple[str, ...] = ()
     replicas: int = 1
     timeout_s: float = 3600.0
     heartbeat_s: float = 900.0
@@ -44,6 +93,7 @@ class ServiceSpec:
     retries: int = 3
     max_turns: int = 100
     network: tuple[str, ...] = ()
+    permissions: tuple[RuleText, ...] = ()
 
     @property
     def is_architect(self) -> bool:
@@ -53,6 +103,16 @@ class ServiceSpec:
     def is_external(self) -> bool:
         """Whether workers outside the engine claim its tasks."""
         return self.adapter == "external"
+
+    @property
+    def is_human(self) -> bool:
+        """Whether the operator works on its tasks."""
+        return self.adapter == "human"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether an agent of another make, a process of its own, works on its tasks."""
+        return self.adapter in ("acp", "headless")
 
     @property
     def writes(self) -> bool:
@@ -69,20 +129,49 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SwarmSpec:
-    """A whole configuration.
+class McpServerSpec:
+    """A server of tools: a ``command`` that speaks over stdio, or a ``url`` (streamable HTTP).
 
-    ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``, ``confinement`` what agents'
-    commands have to be confined by.
+    ``timeout_s`` limits one call.
+    """
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """A limit in the dimension's unit. ``scope`` is one of ``budgets``, or ``task``: each task has one of its own."""
+
+    scope: str
+    dimension: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmSpec:
+    """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
+
+    ``effort`` is how hard every agent thinks, empty for each model's own; it is one for all, because agents of a model
+    with different efforts share no cache. ``confinement`` is what their commands have to be confined by.
     """
 
     services: Mapping[str, ServiceSpec]
     checks: tuple[CheckSpec, ...] = ()
     max_parallel: int = 4
     script: str = "rehearsal"
+    effort: str = ""
     confinement: str = "auto"
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    budgets: tuple[BudgetSpec, ...] = ()
+    permissions: PermissionSpec = PermissionSpec()
+    mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 ``RunView.apply`` costs the same for the first and the millionth event. An event that does not fit raises
 IllegalTransition and leaves the view as it was; the engine asks ``check`` before it writes. What each kind of event
-changes stands in ``changes_run``, ``changes_work`` and ``changes_evidence``.
+changes stands in ``changes_run``, ``changes_work``, ``changes_evidence`` and ``changes_permission``.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Self
 
-from . import changes_evidence, changes_run, changes_work
+from . import changes_evidence, changes_permission, changes_run, changes_work
 from .entities import Gate
 from .errors import IllegalTransition
 from .events import Event
 from .state import ALWAYS_FIT, CHANGES, AnyEvent, Sink, State, Writer
 
-__all__ = ["RunView", "changes_evidence", "changes_run", "changes_work"]
+__all__ = ["RunView", "changes_evidence", "changes_permission", "changes_run", "changes_work"]
 
 # A run that is over keeps the tasks, gates and merges it ended with; costs and departures are still told.
-ENDED_WITH_THE_RUN = ("task.", "tasks.", "gate.", "merge.", "service.", "recovery.", "rollback.")
+ENDED_WITH_THE_RUN = ("task.", "tasks.", "gate.", "merge.", "service.", "permission.", "recovery.", "rollback.")
 
 
 class RunView(State):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .entities import Task
+from .entities import Limit, Task
 from .reservations import Reservations
 from .state import State
 
@@ -25,6 +25,8 @@ def waits_for(view: State, task: Task, now: str = "") -> str:
             return _rest(task, now) or _reserved(view, task) or _instance(view, task)
         case "verifying" | "blocked":
             return _gate(view, task)
+        case "running":
+            return _leave(view, task)
         case "merging":
             return _merge_queue(view, task)
         case "failed":
@@ -32,6 +34,19 @@ def waits_for(view: State, task: Task, now: str = "") -> str:
             is_asked = any(view.tasks[name].status not in ("done", "cancelled", "skipped") for name in plans)
             return "the architect decides who goes on with it" if is_asked else _gate(view, task)
     return ""
+
+
+def limits(view: State, now: str) -> list[str]:
+    """What keeps models from being asked, one line each; ``now`` is the ISO time, a limit is told until it passed."""
+    return [told for name in sorted(view.limits) if (told := _limit(view.limits[name], now))]
+
+
+def _limit(limit: Limit, now: str) -> str:
+    at = limit.until[11:19] if limit.until[:10] == now[:10] else f"{limit.until[:10]} {limit.until[11:16]}"
+    until = f" until {at}" if limit.until > now else ""
+    if limit.kind == "breaker":
+        return f"{limit.gate} is in trouble, {'nobody asks it' + until if until else 'one call finds out'}"
+    return f"{limit.gate} is limited{until}" if until else ""
 
 
 def _held(view: State, task: Task) -> str:
@@ -77,6 +92,11 @@ def _gate(view: State, task: Task) -> str:
         if name and view.gates[name].status == "evaluating":
             return f"{name} is being measured"
     return ""
+
+
+def _leave(view: State, task: Task) -> str:
+    waiting = [ask for name in view.open_asks if (ask := view.asks[name]).task == task.id and ask.gate]
+    return f"waits at {waiting[0].gate} for your leave" if waiting else ""
 
 
 def _merge_queue(view: State, task: Task) -> str:

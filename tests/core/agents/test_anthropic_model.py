@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.messages_server import Answer, MessagesServer, failure, sse, 
 from swarm_core.agents.anthropic_model import AnthropicModel
 from swarm_core.agents.assembly import EventLines, TurnAssembly
 from swarm_core.agents.failures import KIND_OF_CLASS, KIND_OF_TYPE, kind_of
-from swarm_core.agents.model import ModelEvent, ModelRequest, TextDelta, Turn
+from swarm_core.agents.model import ModelEvent, ModelRequest, TextDelta, Turn, TurnBegun
 from swarm_core.tools.base import ToolDefinition
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
@@ -88,6 +89,42 @@ async def test_the_request_caches_a_prefix_that_is_the_same_whatever_order_the_t
     assert [tool["name"] for tool in body["tools"]] == ["Bash", "Write"]
     assert body["stream"] is True
     assert server.headers[0]["x-stainless-retry-count"] == "0"
+
+
+def about_model(name: str) -> dict[str, Any]:
+    """What the API says about a model that cannot think and writes little."""
+    no, yes = {"supported": False}, {"supported": True}
+    types = {"adaptive": no, "between_tools": no, "disabled": yes, "enabled": no}
+    efforts = {"low": yes, "medium": no, "high": no, "max": no, "supported": yes}
+    others = ("batch", "citations", "code_execution", "context_management", "image_input", "pdf_input", "server_tools")
+    return {
+        "id": name,
+        "type": "model",
+        "display_name": name,
+        "created_at": "2026-11-01T00:00:00Z",
+        "lifecycle": "active",
+        "max_input_tokens": 50_000,
+        "max_tokens": 700,
+        "capabilities": {
+            **dict.fromkeys((*others, "structured_outputs"), no),
+            "thinking": {"supported": False, "types": types},
+            "effort": efforts,
+        },
+    }
+
+
+async def test_what_a_model_can_do_is_asked_of_the_api_once() -> None:
+    name = "claude-sonnet-5-5"
+    async with MessagesServer([Answer(HELLO), Answer(HELLO)], models={name: about_model(name)}) as server:
+        model = AnthropicModel(api_key=KEY, base_url=server.base_url, clock=SystemClock())
+        await everything(model, replace(REQUEST, effort="max"))
+        await everything(model, replace(REQUEST, effort="max"))
+        await model.close()
+    body, again = server.requests
+    assert body == again
+    assert "thinking" not in body
+    assert (body["max_tokens"], body["output_config"]) == (700, {"effort": "low"})
+    assert server.looked_up == [name]
 
 
 SPEND_CODE = "enforced_spend_limit_reached"
@@ -238,6 +275,7 @@ async def test_no_key_is_said_with_the_next_step(key: str | None, monkeypatch: p
 async def test_leaving_a_stream_early_gives_the_connection_back() -> None:
     async with talking(Answer(HELLO[:4], ending="hang")) as (model, server):
         stream = model.stream(REQUEST)
+        assert isinstance(await anext(stream), TurnBegun)
         assert isinstance(await anext(stream), TextDelta)
         await stream.aclose()  # type: ignore[attr-defined]
         async with asyncio.timeout(10):
@@ -302,3 +340,38 @@ def test_an_unknown_subclass_takes_the_row_of_its_ancestor() -> None:
     assert kind_of(NewLimitError("no", response=response, body=None)) is ModelFailure.LIMIT
     assert kind_of(httpx2.ReadError("cut")) is ModelFailure.TRANSPORT
     assert kind_of(RuntimeError("?")) is ModelFailure.REQUEST
+
+
+async def test_every_response_is_told_with_its_status_and_headers_before_the_call_ends() -> None:
+    told: list[tuple[str, int, str | None]] = []
+
+    def heard(model: str, status: int, headers: Mapping[str, str]) -> None:
+        told.append((model, status, headers.get("anthropic-ratelimit-requests-remaining")))
+
+    left = {"anthropic-ratelimit-requests-remaining": "7"}
+    answers = [
+        Answer(HELLO, headers=left),
+        failure(429, "rate_limit_error", anthropic_ratelimit_requests_remaining="0"),
+        failure(529, "overloaded_error"),
+        failure(400, "invalid_request_error"),
+        Answer(HELLO[:3], ending="drop", headers=left),
+    ]
+    async with MessagesServer(answers) as server:
+        model = AnthropicModel(api_key=KEY, base_url=server.base_url, clock=SystemClock(), on_response=heard)
+        async with contextlib.aclosing(model.stream(REQUEST)) as events:  # type: ignore[type-var]
+            await anext(events)
+            assert len(told) == 1, "known while the turn is still under way"
+            async for _ in events:
+                pass
+        for _ in answers[1:]:
+            with pytest.raises(ModelError):
+                await everything(model)
+        await model.close()
+    sonnet = REQUEST.model
+    assert told == [
+        (sonnet, 200, "7"),
+        (sonnet, 429, "0"),
+        (sonnet, 529, None),
+        (sonnet, 400, None),
+        (sonnet, 200, "7"),
+    ]

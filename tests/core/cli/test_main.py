@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     printed = capsys.readouterr().out
-    assert [name for name in COMMANDS if f"\n    {name} " not in printed] == []
+    assert [name for name in COMMANDS if not re.search(rf"^    {name}\s", printed, re.M)] == []
 
 
 def test_status_loads_neither_the_configuration_format_nor_another_command() -> None:

@@ -29,7 +29,7 @@ def test_the_table_shows_times_cost_and_errors(repo: Path, capsys: pytest.Captur
 
     assert "parallelism 1.15" in out
     assert rows["waiting: rate limit"][3:] == ["1", "5.000", "5.000", "5.000", "5.000"]
-    assert rows["run"] == ["run", "2", "107", "13", "0", "0.750000"]
+    assert rows["run"] == ["run", "2", "107", "13", "0", "0%", "0.750000"]
     assert "task.failed          1  stalled" in out
 
 

@@ -119,3 +119,51 @@ def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, text: str, pl
 def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="swarm-tui init"):
         load(tmp_path / "multi-agent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("service", "problem"),
+    [
+        ("adapter: acp", "command is missing"),
+        ("adapter: headless", "profile is missing"),
+        ("{adapter: headless, profile: gemini}", "'gemini' is not one of claude, codex"),
+        ("{adapter: acp, command: ['']}", "command is empty"),
+        ("{adapter: acp, command: [a], env: ['KEY=secret']}", "is not the name of a variable"),
+    ],
+)
+def test_an_agent_of_another_make_needs_what_starts_it(tmp_path: Path, service: str, problem: str) -> None:
+    fields = service.strip("{}")
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text(f"services: {{api: {{directories: [api], {fields}}}}}\n")
+    with pytest.raises(ConfigurationError) as found:
+        load(path)
+    assert problem in str(found.value)
+
+
+def test_an_agent_of_another_make_does_not_plan(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text("adapter: human\nservices: {api: {directories: [api]}}\n")
+    assert load(path).services["architect"].adapter == "anthropic"
+    path.write_text("services: {architect: {adapter: human}, api: {directories: [api]}}\n")
+    with pytest.raises(ConfigurationError, match="cannot plan"):
+        load(path)
+
+
+def test_effort_is_set_for_all_agents_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text("effort: medium\nservices: {api: {directories: [api]}}\n")
+    assert load(path).effort == "medium"
+    path.write_text("effort: heroic\nservices: {api: {directories: [api]}}\n")
+    with pytest.raises(ConfigurationError, match="heroic"):
+        load(path)
+
+
+def test_models_to_fall_back_on_are_the_swarms_unless_a_service_names_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text(
+        "fallback_models: [m-2, m-3]\n"
+        "services:\n  api: {directories: [api]}\n  web: {directories: [web], fallback_models: []}\n"
+    )
+    services = load(path).services
+    assert services["api"].fallback_models == services["architect"].fallback_models == ("m-2", "m-3")
+    assert services["web"].fallback_models == ()

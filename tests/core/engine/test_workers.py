@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.cli import git, wait_until
+from tests.support.cli import git, kill_engine, wait_until
 
 from swarm_core.cli.operator import AutoOperator
 from swarm_core.client import Answer, SwarmClient
@@ -167,8 +165,7 @@ def test_a_claim_goes_on_after_the_engines_death(worker: Worker, tmp_path: Path)
     worker.begin()
     given = worker.claim()
     worker.write(given, "half\n")
-    os.kill(worker.client.engine().pid, signal.SIGKILL)
-    wait_until("the engine's death", lambda: not worker.client.engine().is_alive)
+    kill_engine(worker.client)
     worker.client.ensure_engine()
     assert worker.ask("task.heartbeat", task="task_001", attempt=1).result == "applied"
     assert (Path(given["worktree"]) / "api/one.txt").read_text() == "half\n", "work in progress is kept"
@@ -185,9 +182,6 @@ def test_a_run_that_died_before_its_first_fact_begins_with_its_goal(
     monkeypatch.setenv(VARIABLE, f"{CrashPoint.BEFORE_APPEND}:1")
     worker.client.ensure_engine()
     request = worker.client.start_run("build the API", {"speed": 0})
-    wait_until("the engine's death", lambda: not worker.client.engine().is_alive)
-    monkeypatch.delenv(VARIABLE)
-    worker.client.ensure_engine()
     answer = wait_until("the answer", lambda: worker.client.answer(request))
     wait_until("the start", lambda: worker.client.view(answer.run).run.base)
     view = worker.client.view(answer.run)

@@ -106,7 +106,7 @@ def test_tokens_and_cost_add_up_however_they_are_grouped(calls: list[tuple[str |
 
     assert usage["run"]["calls"] == len(calls)
     assert usage["run"]["cost_usd"] == pytest.approx(sum(amounts["cost_usd"] for *_, amounts in calls))
-    for group in ("by_service", "by_task", "by_phase"):
+    for group in ("by_service", "by_task", "by_phase", "by_feature"):
         rows = usage[group].values()
         assert {name: sum(row[name] for row in rows) for name in (*COUNTS, "tokens")} == {
             name: usage["run"][name] for name in (*COUNTS, "tokens")

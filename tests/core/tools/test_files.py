@@ -24,20 +24,20 @@ async def test_lines_are_numbered_and_counted_from_one(room: Bench) -> None:
 
 
 async def test_a_long_file_is_read_in_pages(room: Bench) -> None:
-    (room.tree / "frontend/long").write_text("".join(f"line {n}\n" for n in range(1, 5001)))
+    (room.tree / "frontend/long").write_text("".join(f"no {n}\n" for n in range(1, 5001)))
     first = await room.call("Read", file_path="frontend/long")
     assert first.text.count("\n") == 2000
     assert first.text.endswith("[PARTIAL view: lines 1 to 2000; continue with offset=2001]")
     last = await room.call("Read", file_path="frontend/long", offset=4999, limit=50)
-    assert last.text == "  4999\tline 4999\n  5000\tline 5000"
+    assert last.text == "  4999\tno 4999\n  5000\tno 5000"
     some = await room.call("Read", file_path="frontend/long", offset=3, limit=2)
-    assert some.text == "     3\tline 3\n     4\tline 4\n[PARTIAL view: lines 3 to 4; continue with offset=5]"
+    assert some.text == "     3\tno 3\n     4\tno 4\n[PARTIAL view: lines 3 to 4; continue with offset=5]"
 
 
 async def test_bytes_and_line_lengths_are_capped(room: Bench) -> None:
     (room.tree / "frontend/wide").write_text(("x" * 1_900 + "\n") * 400 + "y" * 50_000)
     wide = await room.call("Read", file_path="frontend/wide")
-    assert len(wide.text) < 270_000
+    assert len(wide.text) <= 30_000
     assert "PARTIAL view" in wide.text
     end = await room.call("Read", file_path="frontend/wide", offset=401)
     assert end.text.endswith("[… cut, 50000 characters]")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from swarm_core.vocabulary.spec import ServiceSpec
 
-STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash"]
+STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash", "BashOutput", "TaskStop", "Skill", "WebFetch"]
 
 
 @pytest.fixture
@@ -42,16 +44,16 @@ def box(room: Bench, *tools: Tool, **service: Any) -> Toolbox:
     ("service", "offered"),
     [
         ({}, [*STANDARD, "commit", "handoff", "plan_tasks", "Extra"]),
-        ({"tools_allowed": ("Grep", "Read")}, ["Read", "Grep", "commit", "handoff", "plan_tasks"]),
+        ({"tools_allowed": ("Grep", "Read")}, ["Read", "Grep", "Skill", "commit", "handoff", "plan_tasks"]),
         ({"tools_allowed": ("read", "BASH")}, ["commit", "handoff", "plan_tasks"]),
         ({"tools_allowed": ()}, ["commit", "handoff", "plan_tasks"]),
         (
             {"tools_restricted": ("Bash", "WebFetch", "git commit", "plan_tasks")},
-            ["Read", "Write", "Edit", "Glob", "Grep", "commit", "handoff", "Extra"],
+            ["Read", "Write", "Edit", "Glob", "Grep", "Skill", "commit", "handoff", "Extra"],
         ),
         (
             {"tools_allowed": ("Read", "all"), "tools_restricted": ("Read",)},
-            [*STANDARD[1:], "commit", "handoff", "plan_tasks", "Extra"],
+            [*STANDARD[1:-2], "WebFetch", "commit", "handoff", "plan_tasks", "Extra"],
         ),
     ],
 )
@@ -59,13 +61,15 @@ def test_a_service_is_offered_what_it_may_use_in_a_stable_order(
     room: Bench, service: dict[str, Any], offered: list[str]
 ) -> None:
     tools = [tool(name, ToolResult("")) for name in [*STANDARD, "commit", "handoff", "plan_tasks", "Extra"]]
-    assert [definition.name for definition in box(room, *tools, **service).definitions] == offered
+    made = box(room, *tools, **service)
+    assert made.offered == offered
+    assert [definition.name for definition in made.definitions] == sorted(tool.definition.name for tool in tools)
 
 
 def test_definitions_are_the_same_for_every_worktree(tmp_path: Path) -> None:
     one, two = bench(tmp_path / "one"), bench(tmp_path / "two", directories=("frontend",))
     assert one.toolbox.definitions == two.toolbox.definitions
-    assert [definition.name for definition in one.toolbox.definitions] == STANDARD
+    assert [definition.name for definition in one.toolbox.definitions] == sorted(STANDARD)
     assert str(tmp_path) not in repr(one.toolbox.definitions)
 
 
@@ -81,6 +85,18 @@ async def test_a_withheld_tool_is_a_denial_and_an_unknown_one_a_mistake(room: Be
     unknown = await made.call("read", {})
     assert unknown.denied is None
     assert unknown.text == "there is no tool read\n  next: use one of Read"
+
+
+async def test_tools_of_other_roles_are_told_and_refused(room: Bench) -> None:
+    plan = ToolDefinition("plan_tasks", "Plan.", {"type": "object"})
+    worker = Toolbox(room.scope, [tool("commit", ToolResult("ok"))], ServiceSpec("backend"), closed=[plan])
+    architect = Toolbox(room.scope, [tool("commit", ToolResult("ok"))], ServiceSpec("architect"), closed=[plan])
+    assert worker.definitions == architect.definitions
+    assert (worker.offered, architect.offered) == (["commit"], [])
+    for made, name in ((worker, "plan_tasks"), (architect, "commit")):
+        denied = (await made.call(name, {})).denied
+        assert denied is not None
+        assert denied.rule == "role"
 
 
 async def test_a_wrong_input_is_explained_and_the_tool_does_not_run(room: Bench) -> None:
@@ -125,6 +141,28 @@ async def test_results_are_text_that_any_encoder_takes(room: Bench) -> None:
     assert "caf?.py" in result.text
     painted = await box(room, tool("Extra", ToolResult("ok", target="\x1b]0;x\x07"))).call("Extra", {})
     assert "\x1b" not in painted.target
+
+
+async def test_a_long_result_of_any_tool_is_kept_in_a_file_and_shown_in_part(room: Bench) -> None:
+    whole = "".join(f"{n:09}\n" for n in range(5_000))
+    scope = replace(room.scope, scratch=room.scratch)
+    for outcome, is_cut in (
+        (ToolResult(whole[:30_000]), False),
+        (ToolResult(whole[:30_001]), True),
+        (ToolResult(whole[:10_000], is_error=True), False),
+        (ToolResult(whole[:10_001], is_error=True), True),
+    ):
+        made = Toolbox(scope, [tool("Extra", outcome)], ServiceSpec("backend"))
+        result = await made.call("Extra", {})
+        assert result.is_error == outcome.is_error
+        assert (result.text != outcome.text) == is_cut
+        if is_cut:
+            assert len(result.text) < 10_000
+            path = re.search(r"all of it is in (\S+)", result.text)
+            assert path is not None
+            assert Path(path[1]).read_text() == outcome.text
+            assert result.text.startswith(whole[:4_000])
+            assert result.text.endswith(outcome.text[-4_000:])
 
 
 async def test_work_flows_through_the_standard_tools(room: Bench) -> None:

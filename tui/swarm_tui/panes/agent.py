@@ -7,6 +7,7 @@ from textual.content import Content
 from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Instance, Run, Task
+from swarm_core.vocabulary.events import OPERATOR
 from swarm_tui import words
 from swarm_tui.widgets.log_pane import LogPane
 
@@ -59,7 +60,11 @@ class AgentPane(LogPane):
         self.border_title = Content(clean_line(title, 200))
         new = f"+{self.unseen} new · " if self.unseen else ""
         denied = f"✗ {instance.denials} denied · " if instance.denials else ""
-        subtitle = f" {new}{denied}{instance.branch} · {words.spent(instance.usage)} "
+        cached = f" · {told}" if (told := words.cached(instance.usage)) else ""
+        where = f"{instance.branch} · {words.spent(instance.usage)}{cached}"
+        if task and task.status == "running" and task.worker == OPERATOR:
+            where = f"i hand in · I give back · yours: {instance.worktree}"
+        subtitle = f" {new}{denied}{where} "
         self.border_subtitle = Content(clean_line(subtitle, 200))
 
     def on_unmount(self) -> None:

@@ -8,6 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Grid, Horizontal
 from textual.widget import Widget
+from textual.widgets import Input
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate, Task
@@ -18,12 +19,12 @@ from swarm_tui.panes.gates import GateQueue
 from swarm_tui.widgets.bars import Bar, Heading, KeyBar, spread
 from swarm_tui.widgets.line_pane import LinePane, Row
 
-from .steering import Steering
+from .yours import Yours
 
 WIDE = 110
 
 
-class ControlScreen(Steering):
+class ControlScreen(Yours):
     """Nothing here takes the focus by itself: a gate that opens changes a count, a colour and rings once."""
 
     BINDINGS = [
@@ -39,10 +40,12 @@ class ControlScreen(Steering):
             yield TaskBoard(id="board")
             yield GateQueue(id="gates")
         yield Heading(id="said")
+        yield Input(id="words", compact=True)
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         self.query_one("#said").display = False
+        self.query_one("#words").display = False
         self.query_one(TaskBoard).focus()
         self.told()
 
@@ -69,7 +72,7 @@ class ControlScreen(Steering):
         self.show_state()
 
     def _show_banner(self) -> None:
-        rows = reasons.banner(self.store.view)
+        rows = reasons.banner(self.store.view, self.room.clock.now())
         banner = self.query_one("#banner", Heading)
         banner.display = bool(rows)
         banner.show(*rows)
@@ -99,6 +102,8 @@ class ControlScreen(Steering):
         """Twice a second: what changes by time alone."""
         self.query_one(TaskBoard).tick(self.room.clock.now())
         self.tick()
+        if self.store.view.limits:
+            self._show_banner()
         self.show_state()
 
     def show_state(self) -> None:
@@ -122,6 +127,9 @@ class ControlScreen(Steering):
             (f"{state} ", style),
             (f"· {words.elapsed(run.created_at, end)} · {words.spent(view.usage)} ", "muted"),
         ]
+        budget, look = words.tightest(view)
+        if budget:
+            row.append((f"· {clean_line(budget)} ", look))
         if waiting:
             row.append((f"⚑ {words.some(waiting, 'gate')} ", "accent"))
         if elsewhere := self.room.runs.waiting(self.store.run):
@@ -177,7 +185,7 @@ class ControlScreen(Steering):
         self._arrange()
 
     def key_escape(self) -> None:
-        if not self.withdraw() and self.query("AgentPane.-zoomed"):
+        if not self.close_words() and not self.withdraw() and self.query("AgentPane.-zoomed"):
             self.action_zoom()
 
     def action_focus_gates(self) -> None:
@@ -225,6 +233,9 @@ class ControlScreen(Steering):
         self.room.open_runs()
 
     # -- what the keys mean
+
+    def focus_back(self) -> None:
+        self.query_one(TaskBoard).focus()
 
     def task_here(self) -> Task | None:
         focused = self.focused

@@ -110,6 +110,8 @@ class GateScreen(RoomScreen):
         if gate.status == "open":
             rows.append(((" yes ", "good"), (clean_line(gate.on_yes), "muted")))
             rows.append(((" no  ", "bad"), (clean_line(gate.on_no), "muted")))
+        if gate.status == "open" and gate.ask:
+            rows.append(((" a once   s for this run   A always   x no, with a comment", "accent"),))
         elif gate.verdict:
             said = f" {gate.verdict} by {gate.by}{': ' + gate.note if gate.note else ''}"
             rows.append(((clean_line(said), "plain"),))
@@ -138,6 +140,18 @@ class GateScreen(RoomScreen):
         if self._is_armed():
             self.send("approve", "")
 
+    def action_approve_session(self) -> None:
+        self._grant("session")
+
+    def action_approve_always(self) -> None:
+        self._grant("always")
+
+    def _grant(self, scope: str) -> None:
+        if not self.gate.ask:
+            self.say("Only a permission is granted for longer: a says yes to what is shown here.")
+        elif self._is_armed():
+            self.send("approve", "", scope)
+
     def action_reject(self) -> None:
         if not self._is_armed():
             return
@@ -164,14 +178,14 @@ class GateScreen(RoomScreen):
         self.query_one(Document).focus()
 
     @work
-    async def send(self, verdict: str, note: str) -> None:
+    async def send(self, verdict: str, note: str, scope: str = "") -> None:
         """Drop the decision into the inbox; the engine's word comes with the journal."""
         self.sent_verdict, self.sent = verdict, "…"
         self.say(f"{verdict}: sending …")
         try:
             evidence = self.shown_evidence
             self.sent = await asyncio.to_thread(
-                self.client.decide, self.store.run, self.gate_id, verdict, note, evidence
+                self.client.decide, self.store.run, self.gate_id, verdict, note, evidence, scope
             )
         except SwarmError as error:
             self.sent = ""

@@ -64,7 +64,7 @@ def prepare(kind: Kind, reach: Reach, join: Callable[[], None] | None = None) ->
     held: list[tuple[int, Path]] = []
     try:
         for parts in reach.writable:
-            if (fd := _grantable(reach.tree, parts)) is not None:
+            if (fd := grantable(reach.tree, parts)) is not None:
                 held.append((fd, reach.tree.joinpath(*parts)))
         held.append((open_directory(reach.scratch, ()), reach.scratch))
         match kind:
@@ -113,7 +113,7 @@ def _spread(roots: tuple[Path, ...], hidden: tuple[Path, ...]) -> tuple[Path, ..
     return tuple(spread(roots, hidden))
 
 
-def _grantable(tree: Path, parts: tuple[str, ...]) -> int | None:
+def grantable(tree: Path, parts: tuple[str, ...]) -> int | None:
     """A directory of the service or a single file; None where a symbolic link stands in its place."""
     try:
         return open_directory(tree, parts, make=True)

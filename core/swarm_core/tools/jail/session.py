@@ -17,9 +17,9 @@ import contextlib
 import os
 import secrets
 import shlex
-import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import weakref
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from swarm_core.tools.beneath import open_file
-from swarm_core.tools.process import TERM_GRACE_S, Ending, Exit, Outcome, Reader, Start, discard, spawn
+from swarm_core.tools.process import TERM_GRACE_S, Captured, Ending, Exit, Outcome, Reader, Start, discard, spawn
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
@@ -50,7 +50,7 @@ _SHARED_MEMORY = Path("/dev/shm")
 _DRIVER = (
     "while IFS= read -r -d '' token && IFS= read -r -d '' place && IFS= read -r -d '' text; do "
     '( exec {status}>&- </dev/null >/dev/fd/1 2>&1; cd -- "$place" || exit 1; '
-    "trap 'pwd -P >| \"$TMPDIR/.directory\"' EXIT; "
+    "trap {told} EXIT; "
     'eval "set --; unset -v token place text; $text" ); '
     'echo "$token $?" >&{status}; done'
 )
@@ -108,31 +108,43 @@ class Shell:
     """The shell of one agent. ``run`` starts it when there is none; ``close`` ends it, and so does forgetting it."""
 
     def __init__(
-        self, kind: Kind, reach: Reach, env: Mapping[str, str], clock: Clock, gateway: Gateway | None = None
+        self,
+        bash: str,
+        kind: Kind,
+        reach: Reach,
+        env: Mapping[str, str],
+        clock: Clock,
+        gateway: Gateway | None = None,
     ) -> None:
+        self._bash = bash
         self.kind, self.reach, self._gateway = kind, reach, gateway
         self._env, self._clock = env, clock
         self._living: _Living | None = None
         self._finalizer: Callable[[], object] = lambda: None
         self._turn = asyncio.Lock()
-        self.directory = reach.tree
 
-    async def run(self, command: str, *, timeout_s: float) -> Outcome:
-        """Run ``command`` in the directory where the last one ended.
+    @property
+    def is_alive(self) -> bool:
+        return self._living is not None
 
-        Raises PermissionDenied if the confinement does not hold here, ToolError if no shell can be started.
+    async def run(
+        self, command: str, directory: Path, *, timeout_s: float, output: Captured | None = None
+    ) -> tuple[Outcome, str]:
+        """Run ``command`` in ``directory``; also where it said it ended, empty if it did not.
+
+        ``output`` can be looked at meanwhile. Raises PermissionDenied if the confinement does not hold here,
+        ToolError if no shell can be started.
         """
         async with self._turn:
             living = self._living or await self._start()
             try:
-                outcome, is_alive = await self._command(living, command, timeout_s)
+                outcome, is_alive = await self._command(living, command, directory, timeout_s, output or Captured())
             except BaseException:
                 await self._end()
                 raise
             if not is_alive:
                 await self._end()
-            self.directory = await asyncio.to_thread(self._told)
-            return outcome
+            return outcome, await asyncio.to_thread(self._told, living.mark)
 
     async def close(self) -> None:
         """End the shell and everything in it."""
@@ -144,13 +156,12 @@ class Shell:
     async def _start(self) -> _Living:
         """A new shell, trusted after its first command tried to get out and could not."""
         kin.adopt_orphans()
-        self.directory = self.reach.tree
         living = await self._spawn()
         self._living, self._finalizer = living, weakref.finalize(self, living.end)
         try:
             canaries = await asyncio.to_thread(Canaries, self.reach)
             try:
-                outcome, is_alive = await self._command(living, canaries.script, START_TIMEOUT_S)
+                outcome, is_alive = await self._alone(living, canaries.script)
                 proof = await asyncio.to_thread(
                     canaries.proof, self.kind, outcome.output.kept.decode("utf-8", "replace")
                 )
@@ -175,7 +186,7 @@ class Shell:
         """Have the gateway listen inside the box's own network, where nothing else listens."""
         assert living.handover is not None
         words = [sys.executable, "-I", "-S", "-c", _LISTEN, str(living.there), str(gateway.port)]
-        outcome, _ = await self._command(living, shlex.join(words), START_TIMEOUT_S)
+        outcome, _ = await self._alone(living, shlex.join(words))
         try:
             _, fds, _, _ = socket.recv_fds(living.handover, 1, 1)
             await gateway.attach(socket.socket(fileno=fds[0]))
@@ -186,15 +197,15 @@ class Shell:
     async def _spawn(self) -> _Living:
         mark = secrets.token_hex(8)
         (take, give), (hear, answer), (read, write) = os.pipe(), os.pipe(), os.pipe()
-        bash = shutil.which("bash") or "/bin/bash"
-        driver = _DRIVER.format(status=answer)
+        told = shlex.quote(f"pwd -P >{shlex.quote(str(self.reach.scratch / f'cwd-{mark}'))}")
+        driver = _DRIVER.format(status=answer, told=told)
         ours, theirs = socket.socketpair() if self._gateway is not None else (None, None)
         there = theirs.detach() if theirs is not None else -1
         if ours is not None:
             ours.setblocking(False)
         group = await asyncio.to_thread(Group.make, self.reach.limits.processes + SPARE_PROCESSES)
         start = Start(
-            [bash, "--noprofile", "--norc", "-c", driver, "bash"],
+            [self._bash, "--noprofile", "--norc", "-c", driver, "bash"],
             self.reach.tree,
             {**self._env, kin.MARK: mark},
             write,
@@ -226,16 +237,21 @@ class Shell:
 
     # -- one command
 
-    async def _command(self, living: _Living, command: str, timeout_s: float) -> tuple[Outcome, bool]:
+    async def _alone(self, living: _Living, command: str) -> tuple[Outcome, bool]:
+        return await self._command(living, command, self.reach.tree, START_TIMEOUT_S, Captured())
+
+    async def _command(
+        self, living: _Living, command: str, directory: Path, timeout_s: float, output: Captured
+    ) -> tuple[Outcome, bool]:
         """What came of it, and whether the shell is still there."""
         loop = asyncio.get_running_loop()
         token = secrets.token_hex(8)
-        reader = Reader(loop, os.dup(living.output))
+        reader = Reader(loop, os.dup(living.output), output)
         answer = _Answer(loop, living.answers, token)
         gone = Exit(loop, living.process)
         timer = asyncio.ensure_future(self._clock.sleep(timeout_s))
         watch = asyncio.ensure_future(self._watch(living))
-        asking = asyncio.ensure_future(_ask(living.requests, f"{token}\0{self.directory}\0{command}\0"))
+        asking = asyncio.ensure_future(_ask(living.requests, f"{token}\0{directory}\0{command}\0"))
         try:
             waited: set[asyncio.Future[Any]] = {answer.future, gone.future, reader.flooded, timer, watch}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -303,21 +319,17 @@ class Shell:
             return "disk" if kin.disk_bytes(*own) > limits.disk_bytes else None
         return None
 
-    def _told(self) -> Path:
-        """Where the command said it ended, if that is a place of the agent's; else the tree."""
+    def _told(self, mark: str) -> str:
+        """Where the last command said it ended, in a file of the scratch directory that goes with it."""
+        name = f"cwd-{mark}"
         try:
-            fd = open_file(self.reach.scratch, ("tmp", ".directory"))
+            with open(open_file(self.reach.scratch, (name,)), "rb") as file:
+                data = file.read(MAX_DIRECTORY_BYTES) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+            (self.reach.scratch / name).unlink()
         except OSError:
-            return self.directory
-        try:
-            text = os.fsdecode(os.read(fd, MAX_DIRECTORY_BYTES)).removesuffix("\n")
-        except OSError:
-            return self.directory
-        finally:
-            os.close(fd)
-        real = Path(os.path.realpath(text)) if text.startswith("/") and "\0" not in text else self.reach.tree
-        is_own = any(real.is_relative_to(top) for top in (self.reach.tree, self.reach.scratch))
-        return real if is_own and real.is_dir() else self.reach.tree
+            return ""
+        text = os.fsdecode(data)
+        return text.removesuffix("\n") if text.startswith("/") and text.endswith("\n") else ""
 
 
 class _Answer:
