@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swarm_core.checks.run import CheckRun, run_check
@@ -64,7 +65,9 @@ class Hands:
     async def hub(self) -> Hub:
         async with self._opening:
             if self._hub is None:
-                self._hub = await Hub.open(self.layout, self.view.run.base or None, clock=self.clock)
+                self._hub = await Hub.open(
+                    self.layout, self.view.run.base or None, clock=self.clock, secrets=self.runner.secrets
+                )
         return self._hub
 
     async def close(self) -> None:
@@ -191,6 +194,7 @@ class Hands:
 
     async def _evaluate(self, gate: Gate) -> None:
         evidence = await self._evidence(gate)
+        evidence = replace(evidence, document=self.runner.secrets.redact_bytes(evidence.document))
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
         await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
@@ -268,7 +272,9 @@ class Hands:
         for spec in self.runner.spec.checks:
             result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
+            await self.runner.papers.keep(
+                self.layout.dir / name, self.runner.secrets.redact_bytes(result.output.encode())
+            )
             data = {
                 "name": spec.name,
                 "command": spec.command,

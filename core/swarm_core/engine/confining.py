@@ -15,6 +15,7 @@ from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.network import Rule
 from swarm_core.vocabulary.spec import ServiceSpec
 from swarm_core.workspace.hub import Hub
+from swarm_core.workspace.inspection import SecretFound
 
 MAX_JOURNALED = 50
 MAX_LOGGED = 1_000
@@ -57,6 +58,14 @@ def _with_alternates(first: Path) -> list[Path]:
         more = [store / line for line in lines if line.strip() and not line.startswith("#")]
         found += [path for path in more if path not in found][: MAX_ALTERNATES - len(found)]
     return found
+
+
+async def set_aside(hub: Hub, instance: str, found: SecretFound, report: Callable[[Draft], Awaitable[None]]) -> None:
+    """Put files that hold a secret into quarantine: what is handed in goes on without them."""
+    moved = await hub.quarantine(instance, found.paths)
+    message = f"{len(moved)} files that hold a secret were put into quarantine instead of being committed"
+    data = {"tool": "commit", "target": ", ".join(moved)[:200], "rule": "secret", "message": message}
+    await report(Draft("policy.denied", data))
 
 
 class _Record:
