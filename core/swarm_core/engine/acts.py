@@ -34,6 +34,7 @@ from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .budget_evidence import budget_evidence
+from .confining import grounds
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .foreign_act import seat_for
@@ -268,9 +269,13 @@ class Hands:
 
     async def _checks(self, tree: Path, gate: Gate, where: str) -> list[CheckRun]:
         """Measure the configured checks in ``tree`` and journal each result with its evidence."""
-        results = []
+        results: list[CheckRun] = []
+        if not self.runner.spec.checks:
+            return results
+        confines = await grounds(await self.hub(), self.runner.spec.confinement)
+        scratch = self.layout.state_dir / "scratch" / "checks"
         for spec in self.runner.spec.checks:
-            result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
+            result = await run_check(spec, tree, scratch, self.clock, confines)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
             await self.runner.papers.keep(
                 self.layout.dir / name, self.runner.secrets.redact_bytes(result.output.encode())

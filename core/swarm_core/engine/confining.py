@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from swarm_core.agents.log import AgentLog
@@ -30,16 +31,20 @@ async def confined(
 
     Every decision about the network is a line of the agent's log; the first refusal of each host goes into the journal.
     """
-    borrows = [hub.desk.hub, *await object_stores(hub)]
-    hidden = [hub.layout.repo.root]
+    confines = await grounds(hub, setting)
     if setting == "none":
         log.write("note", "unconfined: commands run with all rights of whoever started the engine")
     if not service.network:
-        yield Confines(setting, borrows, hidden)
+        yield confines
         return
     rules = [Rule.read(text) for text in service.network]
     async with Proxy(rules, _Record(log, report).hear) as gateway:
-        yield Confines(setting, borrows, hidden, gateway)
+        yield replace(confines, gateway=gateway)
+
+
+async def grounds(hub: Hub, setting: str) -> Confines:
+    """What everybody who works in one of the hub's trees may read besides it, and what nobody may."""
+    return Confines(setting, [hub.desk.hub, *await object_stores(hub)], [hub.layout.repo.root])
 
 
 async def object_stores(hub: Hub) -> list[Path]:

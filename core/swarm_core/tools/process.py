@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -221,8 +222,10 @@ async def run(
     read_end, write_end = os.pipe()
     reader = Reader(loop, read_end, output or Captured())
     try:
-        process = await spawn(Start(argv, cwd, env, write_end, jail))
-        return await _watch(loop, process, reader, clock, timeout_s)
+        mark = secrets.token_hex(8)
+        kin.adopt_orphans()
+        process = await spawn(Start(argv, cwd, {**env, kin.MARK: mark}, write_end, jail))
+        return await _watch(loop, process, reader, clock, timeout_s, mark)
     finally:
         reader.close()
 
@@ -233,6 +236,7 @@ async def _watch(
     reader: Reader,
     clock: Clock,
     timeout_s: float,
+    mark: str,
 ) -> Outcome:
     ended_by: Ending = "exit"
     holds_output = False
@@ -259,6 +263,8 @@ async def _watch(
                 threading.Thread(target=discard, args=(process,), daemon=True).start()
             else:
                 kin.LIVE.pids.discard(process.pid)
+            if kin.LIVE.strays(mark):
+                threading.Thread(target=kin.end_strays, args=(mark,), daemon=True).start()
     reader.sweep()
     return Outcome(
         -signal.SIGKILL if process.returncode is None else process.returncode, ended_by, reader.captured, holds_output
