@@ -54,13 +54,13 @@ class AgentLog:
             self.flush()
             self._kind = kind
         *lines, rest = (self._text + piece).split("\n")
-        lines = [self._secrets.redact(line) for line in lines]
-        spare = self._secrets.longest_chars
-        while len(rest) >= LINE_CHARS + spare:  # a secret that has come in part is not cut in two
-            rest = self._secrets.redact(rest)
-            cut = rest.rfind(" ", LINE_CHARS // 2, LINE_CHARS) + 1 or LINE_CHARS
-            lines.append(rest[:cut])
-            rest = rest[cut:]
+        lines = [part for line in lines for part in _parts(self._secrets.redact(line))]
+        if len(rest) >= LINE_CHARS + self._secrets.longest_chars:  # a secret that has come in part is not cut in two
+            *whole, rest = _parts(self._secrets.redact(rest))
+            keep = LINE_CHARS + self._secrets.longest_chars
+            while whole and len(rest) < keep - LINE_CHARS:
+                rest = whole.pop() + rest
+            lines += whole
         self._text = rest
         self._append([(kind, line) for line in lines])
 
@@ -69,8 +69,7 @@ class AgentLog:
         kind, text = self._kind, self._text
         self._kind = self._text = ""
         if text:
-            text = self._secrets.redact(text)
-            self._append([(kind, text[at : at + LINE_CHARS]) for at in range(0, len(text), LINE_CHARS)])
+            self._append([(kind, part) for part in _parts(self._secrets.redact(text))])
 
     def _append(self, lines: list[tuple[str, str]]) -> None:
         if not lines:
@@ -101,3 +100,13 @@ class AgentLog:
             self._write(data)
         except OSError:
             return
+
+
+def _parts(line: str) -> list[str]:
+    """A line as lines of bearable length, cut between words where there are any."""
+    parts = []
+    while len(line) > LINE_CHARS:
+        cut = line.rfind(" ", LINE_CHARS // 2, LINE_CHARS) + 1 or LINE_CHARS
+        parts.append(line[:cut])
+        line = line[cut:]
+    return [*parts, line]

@@ -16,7 +16,7 @@ from urllib.parse import quote
 MIN_CHARS = 8
 BLOT = "[secret]"
 # Longer than any known form but a private key: a piece of text is cut only where none of these can lie across.
-LONGEST_CHARS = 512
+LONGEST_CHARS = 256
 
 _NAMES = re.compile(
     r"(?:^|_)(?:[A-Z0-9]*KEY|[A-Z0-9]*TOKEN|[A-Z0-9]*SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|CREDENTIALS?|PAT|"
