@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def confinement() -> str:
-    """The setting for this machine. The demo's commands are all its own: where nothing confines them, they run anyway."""
+    """The setting for this machine. The demo's commands are its own: where nothing confines them, they run anyway."""
     from swarm_core.tools.jail.choice import choose
 
     try:
