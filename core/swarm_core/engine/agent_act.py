@@ -236,7 +236,7 @@ class AgentAct:
             return []
         trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
         found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
-        return await mcp_tools(found, self.scope, self.scratch, say=say)
+        return await mcp_tools(found, self.scope, self.scratch, confines=self.confines, say=say)
 
     def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
         return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self.report, self._request)

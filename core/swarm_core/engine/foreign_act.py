@@ -57,6 +57,7 @@ class ForeignAct(AgentAct):
             judge_by_rules(self.scope),
             self.clearance,
             lambda: self.runner.watch.beat(self.task.id),
+            self.confines,
         )
         try:
             return await self.adapter().run(await self._assignment(hub), premises)

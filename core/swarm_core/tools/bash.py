@@ -20,11 +20,9 @@ from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 
 from .background import Background
 from .base import Tool, ToolDefinition, ToolResult
-from .beneath import open_directory
-from .confine import Jail
 from .jail.choice import choose
 from .jail.confines import Confines
-from .jail.ladder import Kind, grantable
+from .jail.ladder import Kind
 from .jail.session import Shell
 from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome
 from .scope import Scope
@@ -282,25 +280,6 @@ def _bash() -> str:
     if found is None:
         raise ToolError("bash is not installed on this machine", hint="use the file tools")
     return found
-
-
-def jail_for(scope: Scope, scratch: Path, *, connects: bool = False) -> Jail:
-    """A confinement to the service's directories, created where they are missing, and the scratch directory.
-
-    ``connects`` leaves TCP open, for a process that has to reach a model.
-    """
-    for directory in (scratch, scratch / "tmp", scratch / "cache"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held: list[int] = []
-    try:
-        for parts in scope.writable:
-            if (fd := grantable(scope.tree, parts)) is not None:
-                held.append(fd)
-        held.append(open_directory(scratch, ()))
-        return Jail(held, connects=connects)
-    finally:
-        for fd in held:
-            os.close(fd)
 
 
 def _result(outcome: Outcome, command: str, timeout_s: float, scratch: Path, moved: str) -> ToolResult:

@@ -22,8 +22,9 @@ from swarm_core.vocabulary.errors import ToolError
 from swarm_core.vocabulary.spec import McpServerSpec
 
 from .base import Tool, ToolDefinition, ToolResult
-from .bash import environment, jail_for
+from .bash import environment
 from .child import Child
+from .jail.confines import Confines
 from .scope import Scope
 
 START_S = 30.0
@@ -41,7 +42,12 @@ Connect = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 async def mcp_tools(
-    servers: Sequence[McpServerSpec], scope: Scope, scratch: Path, *, say: Callable[[str], None]
+    servers: Sequence[McpServerSpec],
+    scope: Scope,
+    scratch: Path,
+    *,
+    confines: Confines | None = None,
+    say: Callable[[str], None],
 ) -> list[Tool]:
     """The tools of all servers, connected side by side, in the order of their names.
 
@@ -54,7 +60,7 @@ async def mcp_tools(
     except ImportError:
         say("MCP servers need the extra `mcp`: pip install 'swarm-tui[mcp]'")
         return []
-    made = [Server(spec, scope, scratch) for spec in servers]
+    made = [Server(spec, scope, scratch, confines or Confines()) for spec in servers]
     try:
         found = await asyncio.gather(*(server.tools() for server in made), return_exceptions=True)
     except BaseException:
@@ -73,9 +79,9 @@ async def mcp_tools(
 class Server:
     """One server for one agent. It lives in a task of its own, because its connection must end where it began."""
 
-    def __init__(self, spec: McpServerSpec, scope: Scope, scratch: Path) -> None:
+    def __init__(self, spec: McpServerSpec, scope: Scope, scratch: Path, confines: Confines) -> None:
         self.spec = spec
-        self._scope, self._scratch = scope, scratch
+        self._scope, self._scratch, self._confines = scope, scratch, confines
         self._turn = asyncio.Lock()
         self._client: Any = None
         self._child: Child | None = None
@@ -174,7 +180,7 @@ class Server:
             [self.spec.command, *self.spec.args],
             cwd=self._scope.tree,
             env={**environment(self._scope.tree, self._scratch), **self.spec.env},
-            jail=lambda: jail_for(self._scope, self._scratch),
+            jail=lambda: self._confines.for_child([self.spec.command, *self.spec.args], self._scope, self._scratch),
         )
         from_server, to_client = anyio.create_memory_object_stream(0)
         to_server, from_client = anyio.create_memory_object_stream(0)

@@ -18,6 +18,7 @@ from tests.support.tools import Bench, bench, is_running, until
 from swarm_core.tools import mcp
 from swarm_core.tools.base import ToolResult
 from swarm_core.tools.confine import confinement
+from swarm_core.tools.jail.confines import Confines
 from swarm_core.tools.mcp import Server, mcp_tools
 from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.spec import McpServerSpec, ServiceSpec
@@ -90,7 +91,10 @@ async def test_the_output_is_bounded(table: Table) -> None:
     flood = await box.call("mcp__t__flood", {})
     assert len(flood.text) < 40_000
     server = Server(
-        McpServerSpec("t", sys.executable, ("-I", str(CHILD), "plain")), table.room.scope, table.room.scratch
+        McpServerSpec("t", sys.executable, ("-I", str(CHILD), "plain")),
+        table.room.scope,
+        table.room.scratch,
+        Confines(),
     )
     direct = await {tool.definition.name: tool for tool in await server.tools()}["mcp__t__flood"].run({})
     await server.close()

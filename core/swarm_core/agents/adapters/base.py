@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from swarm_core.agents.coordination import Outcome
+from swarm_core.tools.jail.confines import Confines
 from swarm_core.tools.scope import Scope
 from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.clock import Clock
@@ -132,7 +133,8 @@ async def _at_once() -> None:
 class Premises:
     """Where an agent works and who it deals with. ``scope.scratch`` is its home.
 
-    ``clearance`` returns when the next step may be taken, ``beat`` is told of every sign of life.
+    ``clearance`` returns when the next step may be taken, ``beat`` is told of every sign of life. ``confines`` is what
+    a process of the agent is confined to besides its scope.
     """
 
     service: ServiceSpec
@@ -143,6 +145,7 @@ class Premises:
     ask_permission: AskPermission
     clearance: Callable[[], Awaitable[None]] = _at_once
     beat: Callable[[], None] = field(default=lambda: None)
+    confines: Confines = field(default_factory=Confines)
 
 
 class AgentAdapter(Protocol):

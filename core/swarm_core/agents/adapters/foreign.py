@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from swarm_core.agents.coordination import Handoff, Stalled
-from swarm_core.tools.bash import environment, jail_for
+from swarm_core.tools.bash import environment
 from swarm_core.tools.child import MAX_OUTPUT_BYTES, Child
 from swarm_core.vocabulary.clean import clean, clean_line
+from swarm_core.vocabulary.errors import PermissionDenied
 
 from .base import Assignment, Premises
 
@@ -107,7 +108,8 @@ class Trouble(Exception):
 async def start(command: Sequence[str], premises: Premises) -> Child:
     """Start a foreign agent: in its worktree, confined to its directories, with a chosen environment.
 
-    It may open TCP connections, for it has to reach its model. Raises Trouble if it cannot be started.
+    It may open TCP connections, for it has to reach its model, and read what a
+    command of the service may read. Raises Trouble if it cannot be started.
     """
     scope, service = premises.scope, premises.service
     scratch = scope.scratch
@@ -123,8 +125,10 @@ async def start(command: Sequence[str], premises: Premises) -> Child:
             [program, *command[1:]],
             cwd=scope.tree,
             env=env,
-            jail=lambda: jail_for(scope, scratch, connects=True),
+            jail=lambda: premises.confines.for_child([program, *command[1:]], scope, scratch, is_open=True),
         )
+    except PermissionDenied as error:
+        raise Trouble(Stalled(str(error))) from error
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise Trouble(Stalled(f"{clean_line(command[0], 200)} cannot be started: {error}")) from error
 
