@@ -5,7 +5,8 @@ All of them work in the same kind of tree, and what they leave there is swept, c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from swarm_core.agents.adapters.acp import AcpAdapter
 from swarm_core.agents.adapters.base import AgentAdapter, Assignment, Premises
@@ -18,6 +19,7 @@ from swarm_core.agents.coordination import Outcome
 from swarm_core.agents.log import AgentLog
 from swarm_core.tools.toolbox import Toolbox, standard_tools
 from swarm_core.vocabulary.entities import Task
+from swarm_core.vocabulary.errors import PermissionDenied
 from swarm_core.workspace.hub import Hub
 
 from .agent_act import AgentAct
@@ -48,13 +50,14 @@ class ForeignAct(AgentAct):
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         scribe = Scribe(log, self.report, self.clock)
+        tools = standard_tools(self.scope, self.scratch, self.clock, self.confines)
         premises = Premises(
             self.service,
             self.scope,
-            Toolbox(self.scope, standard_tools(self.scope, self.scratch, self.clock, self.confines), self.service),
+            Toolbox(self.scope, tools, self.service, self.hands.permissions.permission(self)),
             self.clock,
             scribe.hear,
-            judge_by_rules(self.scope),
+            self._leave_for,
             self.clearance,
             lambda: self.runner.watch.beat(self.task.id),
             self.confines,
@@ -63,6 +66,16 @@ class ForeignAct(AgentAct):
             return await self.adapter().run(await self._assignment(hub), premises)
         finally:
             await scribe.close()
+
+    async def _leave_for(self, tool: str, arguments: Mapping[str, Any]) -> PermissionDenied | None:
+        """What the service's directories say, and then the rules; a rule that asks opens a gate."""
+        denial = await judge_by_rules(self.scope)(tool, arguments)
+        if denial is None:
+            try:
+                await self.hands.permissions.permission(self).check(tool, arguments)
+            except PermissionDenied as denied:
+                return denied
+        return denial
 
     async def _assignment(self, hub: Hub) -> Assignment:
         view, task = self.runner.view, self.task

@@ -81,6 +81,21 @@ async def test_what_lies_outside_its_directories_is_not_committed_and_is_journal
     assert any("stray" in fact["target"] for fact in denied)
 
 
+@makes("native", "acp", "claude")
+async def test_a_rule_that_denies_binds_it_where_it_asks(seat: Open, make: str) -> None:
+    one = await seat(
+        make,
+        ("write", "api/two.txt", "no\n"),
+        ("write", "api/one.txt", "one\n"),
+        permissions={"deny": ["Edit(./api/two.txt)"]},
+    )
+    await one.work()
+
+    assert changed(one) == ["api/one.txt"]
+    (denied,) = one.facts("policy.denied")
+    assert "two.txt" in denied["target"]
+
+
 @makes(*PROCESSES)
 async def test_the_confinement_holds_an_agent_that_asks_nobody(seat: Open, make: str) -> None:
     one = await seat(make, ("sneak", "web/stray.txt", "no\n"), ("sneak", "api/one.txt", "one\n"))
