@@ -28,6 +28,7 @@ from swarm_core.vocabulary.spec import (
     SwarmSpec,
 )
 
+from .checks import read_checks
 from .marked import Marked, read
 from .settings import service_permissions, top_permissions
 
@@ -108,7 +109,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
-    checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
+    checks = read_checks(top["checks"]) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 
 
@@ -152,18 +153,6 @@ def _directory(marked: Marked) -> str:
     if ".." in parts or any(part.lower() == ".git" for part in parts):
         raise marked.wrong(f"{marked.text()!r} leaves the repository or enters .git")
     return "/".join(parts) or "/"
-
-
-def _check(marked: Marked) -> CheckSpec:
-    fields = marked.fields(("name", "command", "timeout"))
-    if missing := sorted({"name", "command"} - fields.keys()):
-        raise marked.wrong(f"{' and '.join(missing)} missing")
-    check = CheckSpec(fields["name"].text(), fields["command"].text())
-    if "timeout" in fields:
-        check = CheckSpec(check.name, check.command, fields["timeout"].seconds())
-    if SLUG.fullmatch(check.name) is None:
-        raise fields["name"].wrong("a check's name is lower-case letters, digits and dashes")
-    return check
 
 
 def _warnings(services: dict[str, ServiceSpec]) -> list[str]:
