@@ -88,7 +88,7 @@ KINDS: Mapping[str, CheckKind] = {
     "license": CheckKind({"allow": Marked.texts, "deny": Marked.texts, "site": _path}),
     "migration_up_down": CheckKind({"directory": _path}),
     "html_a11y": CheckKind(_FILES),
-    "bundle_size": CheckKind(_FILES, ("paths", "threshold"), "bytes"),
+    "bundle_size": CheckKind({**_FILES, **_COMMAND}, ("paths", "threshold"), "bytes"),
     "response_time": CheckKind(_SERVICE, ("start",), "ms", "<= 200ms"),
     "memory": CheckKind(_SERVICE, ("start",), "bytes", "<= 256MiB"),
     "commit_message": CheckKind({"types": Marked.texts, "trailers": Marked.texts}, at=("merge",)),
@@ -115,7 +115,7 @@ def read_checks(marked: Marked) -> tuple[CheckSpec, ...]:
 
 
 def _check(marked: Marked) -> CheckSpec:
-    named = {key: value for key, value in marked.items()}
+    named = dict(marked.items())
     kind_name = named["kind"].choice(tuple(KINDS)) if "kind" in named else "command"
     kind = KINDS[kind_name]
     fields = marked.fields((*_COMMON, *kind.options))

@@ -23,7 +23,6 @@ from swarm_core.vocabulary.spec import (
     DEFAULT_MODEL,
     EFFORTS,
     PROFILES,
-    CheckSpec,
     ServiceSpec,
     SwarmSpec,
 )

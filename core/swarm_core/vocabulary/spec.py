@@ -120,8 +120,8 @@ class ServiceSpec:
 class CheckSpec:
     """A fact the engine measures in a tree: ``kind`` says how, ``command`` by its exit status, 0 passes.
 
-    ``required``: at a gate, only a pass lets an approval through. ``at`` are the places it is measured at, ``threshold``
-    what the value has to be (see ``threshold``), ``options`` the kind's own, ``place`` the file and line it is from.
+    ``required``: at a gate, only a pass lets an approval through. ``at`` are the places it is measured at,
+    ``threshold`` what the value has to be, ``options`` the kind's own, ``place`` the file and line it is from.
     """
 
     name: str

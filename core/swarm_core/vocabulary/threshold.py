@@ -60,7 +60,9 @@ def parse_threshold(text: str, unit: str | None = None) -> Threshold:
     base, factor = _UNITS[named.lower()]
     if unit is not None and named and base != unit:
         raise ValueError(f"{text!r} is not in the unit that is measured, {unit or 'a plain number'}")
-    return Threshold(" ".join((sign, number + named)), sign, Fraction(number) * factor, unit if unit is not None else base)
+    return Threshold(
+        " ".join((sign, number + named)), sign, Fraction(number) * factor, unit if unit is not None else base
+    )
 
 
 def shown(value: Fraction | float, unit: str = "", *, up: bool = False) -> str:

@@ -1,0 +1,109 @@
+"""Processes of checks: the agents' environment, no credential, writing in the tree and in scratch only.
+
+Unlike an agent's commands they may connect, because test suites talk to the servers they start.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swarm_core.tools.bash import environment
+from swarm_core.tools.beneath import open_directory
+from swarm_core.tools.confine import Jail
+from swarm_core.tools.process import run
+
+from .measured import Measured, Site, broken, not_measured
+
+MAX_OUTPUT_BYTES = 1 << 20
+NOT_FOUND = 127
+NOT_A_PROGRAM = 126
+TOOK_TOO_LONG = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. ``could_start`` is False if there was no such process."""
+
+    exit_code: int
+    text: str
+    seconds: float
+    is_over_time: bool = False
+    could_start: bool = True
+
+    def trouble(self, what: str) -> Measured | None:
+        """Why nothing can be read off it: it did not start, is not installed, or did not end."""
+        if not self.could_start:
+            return broken(self.text, "see whether the tree and the machine are in order", self.text, self.exit_code)
+        if self.exit_code in (NOT_FOUND, NOT_A_PROGRAM):
+            hint = "install it, or correct the command in multi-agent.yaml"
+            return not_measured(
+                f"{what} is not installed here (exit {self.exit_code})", hint, self.text, self.exit_code
+            )
+        if self.is_over_time:
+            hint = "see its output for what hangs, or give it a longer timeout"
+            return broken(f"{what} was stopped: {self.text.splitlines()[-1]}", hint, self.text, self.exit_code)
+        return None
+
+
+async def shell(site: Site, command: str, more: Mapping[str, str] | None = None, tree: Path | None = None) -> Ended:
+    """Run a command of the configuration in the tree."""
+    return await confined(["/bin/sh", "-c", command], site, more, writes=True, tree=tree)
+
+
+async def confined(
+    argv: Sequence[str],
+    site: Site,
+    more: Mapping[str, str] | None = None,
+    *,
+    writes: bool,
+    tree: Path | None = None,
+    limit_bytes: int = MAX_OUTPUT_BYTES,
+) -> Ended:
+    """Run a process that may write in ``site.scratch``, and in the tree if it ``writes``. Never raises."""
+    tree = tree or site.tree
+    started_s = site.clock.monotonic_s()
+    try:
+        outcome = await run(
+            argv,
+            cwd=tree,
+            env={**environment(tree, site.scratch), **(more or {})},
+            clock=site.clock,
+            timeout_s=site.spec.timeout_s,
+            jail=lambda: jail_for(tree if writes else None, site.scratch, connects=writes),
+        )
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return Ended(NOT_FOUND, f"could not be started: {error}", 0.0, could_start=False)
+    text = bytes(outcome.output.kept[:limit_bytes]).decode("utf-8", "replace")
+    code = outcome.exit_code
+    if is_over := outcome.ended_by != "exit":
+        text += f"\nended by {outcome.ended_by} after {site.spec.timeout_s:g} s"
+        code = code or TOOK_TOO_LONG
+    return Ended(code, text, site.clock.monotonic_s() - started_s, is_over)
+
+
+def jail_for(tree: Path | None, scratch: Path, *, connects: bool) -> Jail:
+    """A confinement to ``scratch``, and to ``tree`` where there is one. Raises OSError."""
+    for directory in (scratch, scratch / "tmp", scratch / "cache"):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = [open_directory(place, ()) for place in (tree, scratch) if place is not None]
+    try:
+        return Jail(held, connects=connects)
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def private(site: Site, name: str) -> Path:
+    """An empty directory in scratch. Whatever had its name, a link included, is gone."""
+    place = site.scratch / name
+    if place.is_symlink() or place.is_file():
+        place.unlink()
+    elif place.exists():
+        shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700, parents=True)
+    return place

@@ -1,0 +1,125 @@
+"""What a measurement comes to, and what it may look at. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.spec import CheckSpec
+
+Status = Literal["pass", "fail", "not_measured", "error"]
+MAX_FOUND = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing a check found. ``path`` is relative to the tree; ``line`` 0 is the whole file."""
+
+    message: str
+    path: str = ""
+    line: int = 0
+    rule: str = ""
+    severity: str = "MEDIUM"
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    @property
+    def text(self) -> str:
+        where = f"{self.place}: " if self.path else ""
+        return f"{where}{self.message}{f' [{self.rule}]' if self.rule else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """``value`` is exact and in ``unit``. ``note`` says in a few words what was seen, ``hint`` is the next step.
+
+    A status of "" leaves it to the threshold. ``output`` is what the process printed.
+    """
+
+    status: Status | Literal[""] = ""
+    value: Fraction | None = None
+    unit: str = ""
+    found: tuple[Found, ...] = ()
+    note: str = ""
+    hint: str = ""
+    output: str = ""
+    exit_code: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """For the way out of a worker process."""
+        return {
+            "status": self.status,
+            "value": None if self.value is None else str(self.value),
+            "unit": self.unit,
+            "found": [[f.message, f.path, f.line, f.rule, f.severity] for f in self.found[:MAX_FOUND]],
+            "note": self.note,
+            "hint": self.hint,
+        }
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Measured:
+        """Raises KeyError, TypeError or ValueError for what ``json`` did not write."""
+        status = data["status"]
+        if status not in ("", "pass", "fail", "not_measured", "error"):
+            raise ValueError(f"{status!r} is not a status")
+        found = tuple(Found(str(m), str(p), int(n), str(r), str(s)) for m, p, n, r, s in data["found"])
+        value = None if data["value"] is None else Fraction(data["value"])
+        return cls(status, value, str(data["unit"]), found, str(data["note"]), str(data["hint"]))
+
+
+def not_measured(note: str, hint: str, output: str = "", exit_code: int = 0) -> Measured:
+    """Nothing can be said, which is never a pass."""
+    return Measured("not_measured", note=note, hint=hint, output=output, exit_code=exit_code)
+
+
+def broken(note: str, hint: str, output: str = "", exit_code: int = 1) -> Measured:
+    """The measurement itself went wrong."""
+    return Measured("error", note=note, hint=hint, output=output, exit_code=exit_code)
+
+
+def verdict(found: Sequence[Found], note: str = "", value: Fraction | None = None, unit: str = "") -> Measured:
+    """A pass if nothing was found."""
+    cut = len(found) - MAX_FOUND
+    note = note + f" (the first {MAX_FOUND} of {len(found)} are shown)" if cut > 0 else note
+    return Measured("fail" if found else "pass", value, unit, tuple(found[:MAX_FOUND]), note)
+
+
+async def _nothing() -> Path | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a check may look at besides its tree.
+
+    ``base`` gives a checkout of what the work is compared with, made when it is asked for, or None; ``base_commit``
+    names it. ``messages`` are the messages of the commits in question, None if it is about none. ``journal`` is the
+    run's journal. ``results`` are the statuses of the checks before this one. ``is_clean``: the tree holds exactly a
+    commit, so that no directory in it is somebody's build or environment. ``remember`` keeps what was measured at the
+    base.
+    """
+
+    base: Callable[[], Awaitable[Path | None]] = _nothing
+    base_commit: str = ""
+    messages: Sequence[str] | None = None
+    journal: Path | None = None
+    results: Mapping[str, str] = field(default_factory=dict)
+    is_clean: bool = False
+    remember: dict[tuple[str, str], Measured] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where one check is measured. ``scratch`` is its own directory, outside the tree."""
+
+    spec: CheckSpec
+    tree: Path
+    scratch: Path
+    clock: Clock
+    around: Around = Around()
