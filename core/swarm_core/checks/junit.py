@@ -52,7 +52,7 @@ def read_junit(data: bytes) -> TestReport:
             case[""] = "passed"
         elif name in ("failure", "error") and case:
             case[""] = "failed"
-            case.setdefault("message", f"{name}: {attributes.get('message', '')}".strip(": "))
+            case.setdefault("message", attributes.get("message", "").strip() or name)
         elif name == "skipped" and case.get("") == "passed":
             case[""] = "skipped"
 

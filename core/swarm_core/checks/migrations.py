@@ -49,7 +49,7 @@ def scan(request: Request) -> Measured:
             found += take(migrations, int(match[1]), match[2] or "", file.path, file.text)
     if not migrations and not found:
         return not_measured(f"there is no migration in {directory}", "set directory, or remove the check")
-    for migration in migrations.values():
+    for migration in migrations.values() if not found else ():
         for way, place in (("up", migration.up_at), ("down", migration.down_at)):
             if not place[0]:
                 found.append(Found(f"has no {way}", migration.name, 0, way, "HIGH"))
@@ -76,7 +76,7 @@ def take(migrations: dict[int, Migration], number: int, way: str, path: str, tex
 def split(text: str) -> list[tuple[str, int, str]]:
     """The ``-- up`` and ``-- down`` sections with the lines on which they begin."""
     marks = list(_SECTION.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
     return [
         (mark[1].lower(), text.count("\n", 0, mark.start()) + 1, text[mark.end() : end])
         for mark, end in zip(marks, ends, strict=True)

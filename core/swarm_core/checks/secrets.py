@@ -45,6 +45,8 @@ _HARMLESS = re.compile(
     r"(?i)example|placeholder|change.?me|your[_-]|dummy|xxxx|<[^>]*>|\$\{|\{\{|^[a-z_]+(?:\.[a-z_]+)+$"
 )
 
+_WORDS = frozenset({"password", "passwd", "secret", "postgres", "username"})
+
 
 def scan(request: Request) -> Measured:
     found: list[Found] = []
@@ -82,7 +84,8 @@ def _in_line(line: str, is_binary: bool) -> Iterator[tuple[str, int]]:
         known = False
         for kind, shape in _SHAPES:
             for match in shape.finditer(piece):
-                if not _HARMLESS.search(match[match.lastindex or 0]):
+                value = match[match.lastindex or 0]
+                if not _HARMLESS.search(value) and value.lower() not in _WORDS:
                     known = True
                     yield kind, len(match[0])
         if not known and not is_binary:

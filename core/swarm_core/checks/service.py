@@ -66,23 +66,29 @@ async def measure(site: Site) -> Measured:
         return broken(f"the service could not be started: {error}", "see whether the tree is in order")
     said: list[bytes] = []
     listening = asyncio.create_task(_drain(child, said))
+    asked, is_late = None, False
     try:
         async with asyncio.timeout(site.spec.timeout_s):
-            if trouble := await _until_ready(site, child, port, said):
-                return trouble
-            asked = await _ask(site, port, mark)
+            if await _is_ready(site, child, port):
+                asked = await _ask(site, port, mark)
+            is_late = asked is None and not await child.ended(0)
     except TimeoutError:
-        return broken(
-            f"it took longer than {site.spec.timeout_s:g} s",
-            "fewer requests, or a longer timeout",
-            _output(child, said),
-        )
+        is_late = True
     finally:
-        await child.end()
+        code = await child.end()
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
-    return _judged(site.spec.kind, asked, _output(child, said))
+    output = b"\n".join([*said, bytes(child.complaints)]).decode("utf-8", "replace")
+    if asked is not None:
+        return _judged(site.spec.kind, asked, output)
+    if is_late:
+        hint = "let it listen on 127.0.0.1 at $PORT, or say port"
+        return broken(f"nothing listened on port {port}, or it answered too slowly", hint, output)
+    if code in (NOT_FOUND, NOT_A_PROGRAM):
+        hint = "install what it needs, or correct start"
+        return not_measured(f"the service is not installed here (exit {code})", hint, output, code)
+    return broken(f"the service ended with exit {code} before it listened", "see its output for why", output, code)
 
 
 def _judged(kind: str, asked: Asked, output: str) -> Measured:
@@ -109,24 +115,13 @@ def percentile(values: Sequence[Fraction], part: int) -> Fraction:
 # -- starting
 
 
-async def _until_ready(site: Site, child: Child, port: int, said: list[bytes]) -> Measured | None:
-    """None when it listens; else why it never will."""
-    limit_s = float(site.spec.options.get("ready", READY_S))
-    until_s = site.clock.monotonic_s() + limit_s
+async def _is_ready(site: Site, child: Child, port: int) -> bool:
+    """Whether it listens before it ends, and in time."""
+    until_s = site.clock.monotonic_s() + float(site.spec.options.get("ready", READY_S))
     while not await _answers(port):
-        if await child.ended(POLL_S):
-            code = await child.end()
-            if code in (NOT_FOUND, NOT_A_PROGRAM):
-                hint = "install what it needs, or correct start"
-                return not_measured(
-                    f"the service is not installed here (exit {code})", hint, _output(child, said), code
-                )
-            hint = "see its output for why"
-            return broken(f"the service ended with exit {code} before it listened", hint, _output(child, said), code)
-        if site.clock.monotonic_s() >= until_s:
-            hint = "let it listen on 127.0.0.1 at $PORT, or say port"
-            return broken(f"nothing listens on port {port} after {limit_s:g} s", hint, _output(child, said))
-    return None
+        if await child.ended(POLL_S) or site.clock.monotonic_s() >= until_s:
+            return False
+    return True
 
 
 def _free_port() -> int:
@@ -151,10 +146,6 @@ async def _drain(child: Child, said: list[bytes]) -> None:
     while (line := await child.line()) is not None:
         said.append(line.data[:500])
         del said[:-100]
-
-
-def _output(child: Child, said: list[bytes]) -> str:
-    return b"\n".join([*said, bytes(child.complaints)]).decode("utf-8", "replace")
 
 
 # -- asking
