@@ -154,7 +154,7 @@ KINDS: Mapping[str, str] = {
     "merge.queued": "commit",
     "merge.checking": "commit, onto",
     "merge.completed": "commit, integration",
-    "merge.conflicted": "paths[], onto, messages[]",
+    "merge.conflicted": "paths[], onto, messages[], reason",
     "merge.rejected": "reason, paths[]",
     "restore.done": "from(name of the archive), seq, head, at(when the backup was made)",
 }
