@@ -85,8 +85,8 @@ class CheckRun:
 
     @property
     def shown_value(self) -> str:
-        """The value against its threshold: ``79.9% (>= 80)``; empty without a value."""
-        if self.value is None:
+        """The value against its threshold: ``79.9% (>= 80)``; empty for a bare number that nothing is asked of."""
+        if self.value is None or not (self.unit or self.threshold):
             return ""
         text = shown(self.value, self.unit, up=self.threshold.startswith("<"))
         return f"{text} ({self.threshold})" if self.threshold else text
