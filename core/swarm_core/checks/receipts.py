@@ -44,7 +44,7 @@ def examine(journal: Path) -> Measured:
         for phase in sealed:
             document = _read(journal.parent / phase.receipt, phase, found)
             if document is not None:
-                documents.append((int(document["seq"]), phase, document))
+                documents.append((document["seq"], phase, document))
         with closing(_Fold(journal)) as fold:
             for seq, phase, document in sorted(documents, key=lambda one: one[0]):
                 derived = json.loads(json.dumps(receipt(fold.to(seq), phase.key)))
@@ -68,7 +68,10 @@ def _read(path: Path, phase: Phase, found: list[Found]) -> dict[str, Any] | None
         found.append(Found(message, phase.receipt, 0, "receipt", "CRITICAL"))
         return None
     document = json.loads(data)
-    return document if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(document.get("seq"), int):
+        found.append(Found("is no receipt", phase.receipt, 0, "receipt", "CRITICAL"))
+        return None
+    return document
 
 
 class _Fold:

@@ -16,6 +16,7 @@ from typing import Any
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.errors import SwarmError
 from swarm_core.vocabulary.spec import CheckSpec
 from swarm_core.vocabulary.threshold import parse_threshold, shown
 
@@ -137,7 +138,7 @@ async def run_check(spec: CheckSpec, tree: Path, scratch: Path, clock: Clock, ar
     measure: Kind = importlib.import_module(f"swarm_core.checks.{_MODULES[spec.kind]}").measure
     try:
         found = await measure(Site(spec, tree, scratch, clock, around or Around()))
-    except (OSError, ValueError, RecursionError) as error:
+    except (SwarmError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         found = broken(f"the measurement failed: {error}", "see whether the tree is in order")
     return CheckRun(
         spec.name,
