@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swarm_core.checks.measured import Around
 from swarm_core.checks.run import CheckRun, run_check
+from swarm_core.checks.site import Around
 from swarm_core.definitions.checks import read_checks
 from swarm_core.definitions.marked import compose
 from swarm_core.vocabulary.clock import SystemClock

@@ -12,9 +12,11 @@ from swarm_core.tools.spill import bounded
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, SwarmError, ToolError
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from .coordination import EndingTool, Outcome
 from .log import AgentLog
+from .redaction import told
 from .transcript import Transcript
 
 MAX_TARGET_CHARS = 200
@@ -82,7 +84,9 @@ class ToolCalls:
         tell: Tell,
         clearance: Callable[[], Awaitable[None]],
         beat: Callable[[], None] = lambda: None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
+        self._secrets = secrets
         self._toolbox = toolbox
         self._ending = ending
         self._transcript = transcript
@@ -143,7 +147,7 @@ class ToolCalls:
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()
         place = f"{self._transcript.iteration}.{self._transcript.turns}.{call['id']}"
-        result = await self._alive(name, arguments, call["id"], place)
+        result = told(await self._alive(name, arguments, call["id"], place), self._secrets)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
         self._transcript.add_result(call["id"], _sendable(result), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)

@@ -20,6 +20,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from .admission import Admission, Call, Narrow, Pacing, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
@@ -29,6 +30,7 @@ from .log import AgentLog
 from .model import CACHE_TTL_S, MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
 from .patience import MAX_RETRIES, Patience
 from .prices import cost_usd
+from .redaction import without_secrets
 from .soundness import flaw_of, is_too_large
 from .transcript import Transcript
 
@@ -94,7 +96,9 @@ class AgentLoop:
         admissions: Sequence[Admission] = (),
         excused: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
         choose: Callable[[], str] | None = None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
+        self._secrets = secrets
         self._seat = seat
         self._model = model
         self._transcript = transcript
@@ -108,7 +112,7 @@ class AgentLoop:
         self._admissions = admissions
         self._excused = excused
         self._choose = choose or (lambda: seat.model)
-        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat)
+        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat, secrets)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
         self._asked_s = 0.0
@@ -218,6 +222,7 @@ class AgentLoop:
         feature = "reminder" if self._transcript.nudges else self._seat.feature
         cost = cost_usd(turn.model, turn.usage, self._clock.now())
         turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
+        turn = without_secrets(turn, self._secrets)
         self._transcript.add_turn(turn)
         if cost is None and self._transcript.turns == 1:
             self._log.write("note", f"no price is known for {turn.model}: its calls count as 0 USD")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .confined import shell
-from .measured import Measured, Site
+from .measured import Measured
+from .site import Site
 
 
 async def measure(site: Site) -> Measured:

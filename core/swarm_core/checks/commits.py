@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from .measured import Found, Measured, Site, not_measured, verdict
+from .measured import Found, Measured, not_measured, verdict
+from .site import Site
 
 TYPES = ("feat", "fix", "docs", "style", "refactor", "perf", "test", "build", "ci", "chore", "revert")
 MAX_SUBJECT_CHARS = 100

@@ -1,23 +1,31 @@
-"""Processes of checks: the agents' environment, no credential, writing in the tree and in scratch only.
+"""Processes of checks: the agents' environment and confinement, writing in the tree and in scratch only.
 
-Unlike an agent's commands they may connect, because test suites talk to the servers they start.
+Unlike an agent's commands they may connect, because test suites talk to the servers they start: in a box to nobody
+else.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm_core.tools.bash import environment
 from swarm_core.tools.beneath import open_directory
 from swarm_core.tools.confine import Jail
+from swarm_core.tools.jail.choice import choose
+from swarm_core.tools.jail.ladder import Kind, Prepared, prepare
 from swarm_core.tools.process import run
+from swarm_core.tools.scope import Scope
+from swarm_core.vocabulary.errors import PermissionDenied
+from swarm_core.vocabulary.spec import ServiceSpec
 
-from .measured import Measured, Site, broken, not_measured
+from .measured import Measured, broken, not_measured
+from .site import Site
 
 MAX_OUTPUT_BYTES = 1 << 20
 NOT_FOUND = 127
@@ -51,32 +59,40 @@ class Ended:
 
 
 async def shell(site: Site, command: str, more: Mapping[str, str] | None = None, tree: Path | None = None) -> Ended:
-    """Run a command of the configuration in the tree."""
-    return await confined(["/bin/sh", "-c", command], site, more, writes=True, tree=tree)
+    """Run a command of the configuration in the tree: it may write there and in scratch. Never raises."""
+    tree = tree or site.tree
+    try:
+        kind = await asyncio.to_thread(choose, site.around.confines.setting)
+    except PermissionDenied as error:
+        return Ended(NOT_FOUND, f"could not be started: {error}", 0.0, could_start=False)
+    jail = confinement(site, tree, kind)
+    return await _run(["/bin/sh", "-c", command], site, tree, more or {}, jail, MAX_OUTPUT_BYTES)
 
 
-async def confined(
+async def reader(argv: Sequence[str], site: Site, limit_bytes: int) -> Ended:
+    """Run a program of ours that looks at the tree: it writes in scratch only and reaches nobody. Never raises."""
+    return await _run(argv, site, site.tree, {}, lambda: _reading(site.scratch), limit_bytes)
+
+
+async def _run(
     argv: Sequence[str],
     site: Site,
-    more: Mapping[str, str] | None = None,
-    *,
-    writes: bool,
-    tree: Path | None = None,
-    limit_bytes: int = MAX_OUTPUT_BYTES,
+    tree: Path,
+    more: Mapping[str, str],
+    jail: Callable[[], Prepared],
+    limit_bytes: int,
 ) -> Ended:
-    """Run a process that may write in ``site.scratch``, and in the tree if it ``writes``. Never raises."""
-    tree = tree or site.tree
     started_s = site.clock.monotonic_s()
     try:
         outcome = await run(
             argv,
             cwd=tree,
-            env={**environment(tree, site.scratch), **(more or {})},
+            env={**environment(tree, site.scratch), **more},
             clock=site.clock,
             timeout_s=site.spec.timeout_s,
-            jail=lambda: jail_for(tree if writes else None, site.scratch, connects=writes),
+            jail=jail,
         )
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+    except (OSError, subprocess.SubprocessError, PermissionDenied, ValueError) as error:
         return Ended(NOT_FOUND, f"could not be started: {error}", 0.0, could_start=False)
     text = bytes(outcome.output.kept[:limit_bytes]).decode("utf-8", "replace")
     code = outcome.exit_code
@@ -86,16 +102,20 @@ async def confined(
     return Ended(code, text, site.clock.monotonic_s() - started_s, is_over)
 
 
-def jail_for(tree: Path | None, scratch: Path, *, connects: bool) -> Jail:
-    """A confinement to ``scratch``, and to ``tree`` where there is one. Raises OSError."""
+def confinement(site: Site, tree: Path, kind: Kind) -> Callable[[], Prepared]:
+    """What confines a process that runs what agents wrote. Called off the loop, right before the fork."""
+    scope = Scope(tree, ServiceSpec("checks", directories=("/",)), site.scratch)
+    return lambda: prepare(kind, replace(site.around.confines.reach(scope, site.scratch), is_open=True))
+
+
+def _reading(scratch: Path) -> Jail:
     for directory in (scratch, scratch / "tmp", scratch / "cache"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = [open_directory(place, ()) for place in (tree, scratch) if place is not None]
+    held = open_directory(scratch, ())
     try:
-        return Jail(held, connects=connects)
+        return Jail([held])
     finally:
-        for fd in held:
-            os.close(fd)
+        os.close(held)
 
 
 def private(site: Site, name: str) -> Path:

@@ -13,8 +13,9 @@ from swarm_core.vocabulary.threshold import shown
 
 from .confined import private
 from .coverage_reports import Cover, read_coverage
-from .measured import Measured, Site, broken, not_measured
+from .measured import Measured, broken, not_measured
 from .reports import reported
+from .site import Site
 
 
 async def measure(site: Site) -> Measured:

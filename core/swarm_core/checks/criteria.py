@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from .measured import Found, Measured, Site
+from .measured import Found, Measured
+from .site import Site
 
 
 async def measure(site: Site) -> Measured:

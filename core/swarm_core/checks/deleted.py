@@ -15,8 +15,9 @@ from fractions import Fraction
 from .confined import private
 from .junit import read_junit
 from .markup import MarkupError
-from .measured import Found, Measured, Site, broken, not_measured, verdict
+from .measured import Found, Measured, broken, not_measured, verdict
 from .reports import reported
+from .site import Site
 from .still import names_in
 
 

@@ -1,15 +1,11 @@
-"""What a measurement comes to, and what it may look at. Plain data."""
+"""What a measurement comes to. Plain data, and no room below is needed for it: workers import it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Literal
-
-from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.spec import CheckSpec
 
 Status = Literal["pass", "fail", "not_measured", "error"]
 MAX_FOUND = 200
@@ -88,38 +84,3 @@ def verdict(found: Sequence[Found], note: str = "", value: Fraction | None = Non
     cut = len(found) - MAX_FOUND
     note = note + f" (the first {MAX_FOUND} of {len(found)} are shown)" if cut > 0 else note
     return Measured("fail" if found else "pass", value, unit, tuple(found[:MAX_FOUND]), note)
-
-
-async def _nothing() -> Path | None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a check may look at besides its tree.
-
-    ``base`` gives a checkout of what the work is compared with, made when it is asked for, or None; ``base_commit``
-    names it. ``messages`` are the messages of the commits in question, None if it is about none. ``journal`` is the
-    run's journal. ``results`` are the statuses of the checks before this one. ``is_clean``: the tree holds exactly a
-    commit, so that no directory in it is somebody's build or environment. ``remember`` keeps what was measured at the
-    base.
-    """
-
-    base: Callable[[], Awaitable[Path | None]] = _nothing
-    base_commit: str = ""
-    messages: Sequence[str] | None = None
-    journal: Path | None = None
-    results: Mapping[str, str] = field(default_factory=dict)
-    is_clean: bool = False
-    remember: dict[tuple[str, str], Measured] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where one check is measured. ``scratch`` is its own directory, outside the tree."""
-
-    spec: CheckSpec
-    tree: Path
-    scratch: Path
-    clock: Clock
-    around: Around = Around()

@@ -19,7 +19,8 @@ from swarm_core.vocabulary.errors import IllegalTransition, JournalError
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView
 
-from .measured import Found, Measured, Site, broken, not_measured, verdict
+from .measured import Found, Measured, broken, not_measured, verdict
+from .site import Site
 
 MAX_RECEIPT_BYTES = 8 << 20
 SHOWN = 5

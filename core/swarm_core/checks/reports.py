@@ -14,7 +14,8 @@ from pathlib import Path
 from swarm_core.tools.beneath import open_directory, open_file
 
 from .confined import Ended, private, shell
-from .measured import Measured, Site, broken, not_measured
+from .measured import Measured, broken, not_measured
+from .site import Site
 
 MAX_REPORT_BYTES = 50 * 1024 * 1024
 HERE = "{report}"

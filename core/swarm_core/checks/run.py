@@ -20,7 +20,8 @@ from swarm_core.vocabulary.errors import SwarmError
 from swarm_core.vocabulary.spec import CheckSpec
 from swarm_core.vocabulary.threshold import parse_threshold, shown
 
-from .measured import Around, Found, Measured, Site, Status, broken
+from .measured import Found, Measured, Status, broken
+from .site import Around, Site
 
 TAIL_LINES = 12
 Kind = Callable[[Site], Awaitable[Measured]]

@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import unquote
 
-from .measured import Found, Measured, Site, broken, verdict
+from .measured import Found, Measured, broken, verdict
 from .reports import reported
+from .site import Site
 
 LEVELS = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 _SEVERITY = {"error": "HIGH", "warning": "MEDIUM", "note": "LOW", "none": "LOW"}

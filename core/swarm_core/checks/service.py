@@ -20,10 +20,14 @@ from pathlib import Path
 
 from swarm_core.tools.bash import environment
 from swarm_core.tools.child import Child
+from swarm_core.tools.confine import landlock_abi
+from swarm_core.tools.jail.choice import choose
+from swarm_core.vocabulary.errors import PermissionDenied
 from swarm_core.vocabulary.ids import ulid
 
-from .confined import NOT_A_PROGRAM, NOT_FOUND, jail_for
-from .measured import Found, Measured, Site, broken, not_measured
+from .confined import NOT_A_PROGRAM, NOT_FOUND, confinement
+from .measured import Found, Measured, broken, not_measured
+from .site import Site
 
 REQUESTS = 50
 WARM_UP = 3
@@ -49,6 +53,14 @@ class Asked:
 async def measure(site: Site) -> Measured:
     if site.spec.kind == "memory" and sys.platform != "linux":
         return not_measured("memory of processes can be seen on Linux only", "measure it there")
+    try:
+        kind = await asyncio.to_thread(choose, site.around.confines.setting)
+    except PermissionDenied as error:
+        return broken(f"the service could not be started: {error}", "swarm-tui doctor says what holds here")
+    if kind == "bubblewrap":  # in a box of its own it could listen, and nobody outside could ask it
+        if not landlock_abi():
+            return not_measured("a service in a box cannot be asked", "measure it where the kernel has Landlock")
+        kind = "landlock"
     port = int(site.spec.options.get("port", 0)) or _free_port()
     if await _answers(port):
         return not_measured(f"port {port} is taken", "stop what listens there, or leave port out and start on $PORT")
@@ -60,9 +72,9 @@ async def measure(site: Site) -> Measured:
             ["/bin/sh", "-c", command],
             cwd=site.tree,
             env=env,
-            jail=lambda: jail_for(site.tree, site.scratch, connects=True),
+            jail=confinement(site, site.tree, kind),
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.SubprocessError, PermissionDenied) as error:
         return broken(f"the service could not be started: {error}", "see whether the tree is in order")
     said: list[bytes] = []
     listening = asyncio.create_task(_drain(child, said))

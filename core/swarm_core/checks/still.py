@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .collect import TEST_FILES
-from .confined import confined, private, shell
-from .measured import Measured, Site, broken
+from .confined import private, reader, shell
+from .measured import Measured, broken
+from .site import Site
 
 _CORE = str(Path(__file__).resolve().parents[2])
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from swarm_core.checks.worker import main; main(sys.argv[2])"
@@ -57,7 +58,7 @@ async def _ask(site: Site, what: str, default_paths: tuple[str, ...] = ()) -> di
         "private": str(private(site, "work")),
     }
     argv = [sys.executable, "-I", "-S", "-W", "ignore", "-c", _BOOT, _CORE, json.dumps(request)]
-    ended = await confined(argv, site, writes=False, limit_bytes=MAX_ANSWER_BYTES)
+    ended = await reader(argv, site, MAX_ANSWER_BYTES)
     if trouble := ended.trouble("the measurement"):
         return trouble
     try:

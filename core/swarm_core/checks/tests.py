@@ -11,8 +11,9 @@ from fractions import Fraction
 from .confined import Ended
 from .junit import TestReport, read_junit
 from .markup import MarkupError
-from .measured import Found, Measured, Site, Status, broken
+from .measured import Found, Measured, Status, broken
 from .reports import reported
+from .site import Site
 
 
 async def measure(site: Site) -> Measured:

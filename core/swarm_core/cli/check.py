@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from swarm_core.checks.measured import Around
 from swarm_core.checks.run import CheckRun, run_check
+from swarm_core.checks.site import Around
 from swarm_core.client import SwarmClient
 from swarm_core.definitions import load
 from swarm_core.definitions.suggestions import suggested
+from swarm_core.tools.jail.confines import Confines
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import UsageError
 from swarm_core.vocabulary.spec import CheckSpec
@@ -35,8 +36,10 @@ def add(parsers: Parsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     client = here()
-    specs = _chosen(load(client.layout.config).checks, options.names, client)
-    results = asyncio.run(_measured(client, specs, options.base, quiet=options.as_json))
+    config = load(client.layout.config)
+    specs = _chosen(config.checks, options.names, client)
+    confines = Confines(config.confinement)
+    results = asyncio.run(_measured(client, specs, options.base, confines, quiet=options.as_json))
     if options.as_json:
         print(json.dumps([document(result) for result in results], ensure_ascii=False, indent=2))
     return FAILED_EXIT if any(_is_bad(result) for result in results) else 0
@@ -78,7 +81,9 @@ def _chosen(specs: Sequence[CheckSpec], names: Sequence[str], client: SwarmClien
     return [spec for spec in specs if spec.name in wanted]
 
 
-async def _measured(client: SwarmClient, specs: Sequence[CheckSpec], base: str, *, quiet: bool) -> list[CheckRun]:
+async def _measured(
+    client: SwarmClient, specs: Sequence[CheckSpec], base: str, confines: Confines, *, quiet: bool
+) -> list[CheckRun]:
     root = client.layout.root
     found = await git(
         "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}", dir=root, ok=(0, 1, 128)
@@ -92,7 +97,7 @@ async def _measured(client: SwarmClient, specs: Sequence[CheckSpec], base: str, 
         messages = await _messages(root, commit) if commit else None
         for number, spec in enumerate(specs):
             said = {name: result.result for name, result in results.items()}
-            around = Around(copy.tree, commit, messages, results=said)
+            around = Around(confines, copy.tree, commit, messages, results=said)
             scratch = Path(place, f"{number}")
             scratch.mkdir()
             results[spec.name] = result = await run_check(spec, root, scratch, client.clock, around)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swarm_core.journal.tail import LogReader
@@ -64,7 +65,9 @@ class Hands:
     async def hub(self) -> Hub:
         async with self._opening:
             if self._hub is None:
-                self._hub = await Hub.open(self.layout, self.view.run.base or None, clock=self.clock)
+                self._hub = await Hub.open(
+                    self.layout, self.view.run.base or None, clock=self.clock, secrets=self.runner.secrets
+                )
         return self._hub
 
     async def close(self) -> None:
@@ -191,6 +194,7 @@ class Hands:
 
     async def _evaluate(self, gate: Gate) -> None:
         evidence = await self._evidence(gate)
+        evidence = replace(evidence, document=self.runner.secrets.redact_bytes(evidence.document))
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
         await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
@@ -218,7 +222,7 @@ class Hands:
         base = await hub.merge_base(onto, tip) or task.base
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
-        checks = await self.measuring.at_merge(gate, task, onto, attempt)
+        checks = await self.measuring.at_merge(task, onto, attempt)
         return merge_evidence(
             gate,
             task,
@@ -234,7 +238,7 @@ class Hands:
 
     async def _landing_evidence(self, gate: Gate) -> Evidence:
         hub = await self.hub()
-        checks = await self.measuring.at_landing(gate)
+        checks = await self.measuring.at_landing()
         attempt = await try_land(hub)
         tasks = [task for task in self.view.tasks.values() if not task.is_planning]
         return landing_evidence(

@@ -35,14 +35,16 @@ from swarm_core.tools.mcp import mcp_tools
 from swarm_core.tools.scope import Scope
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
-from swarm_core.vocabulary.errors import ModelError
+from swarm_core.vocabulary.errors import ModelError, PermissionDenied
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
+from swarm_core.workspace.inspection import SecretFound
 
 from .agent_desk import AgentDesk, known_artifacts, owned_by
 from .allowance import Allowance
+from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 from .limits import Paced
@@ -90,9 +92,10 @@ class AgentAct:
         hub = await self.hands.hub()
         await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
         await self._place(hub)
-        log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
+        log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
         try:
-            async with self.allowance:
+            spec = self.runner.spec
+            async with self.allowance, confined(hub, self.service, spec.confinement, log, self.report) as self.confines:
                 outcome = await self._converse(hub, log)
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
@@ -145,6 +148,7 @@ class AgentAct:
             tasks=view.tasks.values(),
             workers=workers,
             permission=self.hands.permissions.permission(self),
+            confines=self.confines,
         )
         told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
@@ -193,6 +197,7 @@ class AgentAct:
             beat=lambda: self.runner.watch.beat(task.id),
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
             choose=paced.choose,
+            secrets=self.runner.secrets,
         )
         notes = [*task.notes[-1:], *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
@@ -269,7 +274,10 @@ class AgentAct:
     # -- commits
 
     async def _commit(self, hub: Hub, given: Mapping[str, Any]) -> ToolResult:
-        commit = await self._commit_scope(hub, str(given["message"]))
+        try:
+            commit = await self._commit_scope(hub, str(given["message"]))
+        except SecretFound as error:
+            raise PermissionDenied(error.message, rule="secret", hint=error.hint) from None
         if commit is None:
             return ToolResult("Nothing to commit: your directories hold no change since the last commit.")
         left_out = "; ".join(f"{skip.path}: {skip.reason}" for skip in commit.skipped)
@@ -368,7 +376,12 @@ class AgentAct:
         }
 
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:
-        await self._commit_scope(hub, f"{self.task.title}\n\nChanges left uncommitted at the handoff.")
+        rest = f"{self.task.title}\n\nChanges left uncommitted at the handoff."
+        try:
+            await self._commit_scope(hub, rest)
+        except SecretFound as error:
+            await set_aside(hub, self.instance.id, error, self.report)
+            await self._commit_scope(hub, rest)
         data = {
             "what_i_did": handoff.what_i_did,
             "whats_left": handoff.whats_left,

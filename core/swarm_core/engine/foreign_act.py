@@ -51,7 +51,7 @@ class ForeignAct(AgentAct):
         premises = Premises(
             self.service,
             self.scope,
-            Toolbox(self.scope, standard_tools(self.scope, self.scratch, self.clock), self.service),
+            Toolbox(self.scope, standard_tools(self.scope, self.scratch, self.clock, self.confines), self.service),
             self.clock,
             scribe.hear,
             judge_by_rules(self.scope),

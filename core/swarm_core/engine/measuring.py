@@ -12,15 +12,17 @@ import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from swarm_core.checks.measured import Around, Measured
+from swarm_core.checks.measured import Measured
 from swarm_core.checks.run import CheckRun, run_check
-from swarm_core.vocabulary.entities import Gate, Task
+from swarm_core.checks.site import Around
+from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.spec import CheckSpec
 from swarm_core.workspace import files
 from swarm_core.workspace.facts import MergeTry
 from swarm_core.workspace.hub import Hub
 
+from .confining import grounds
 from .runner import Runner
 
 SLOTS = 2  # that many commits are measured at the same time
@@ -41,7 +43,7 @@ class Measuring:
         """The checks that are measured at a place."""
         return [spec for spec in self.runner.spec.checks if place in spec.at]
 
-    async def at_merge(self, gate: Gate, task: Task, onto: str, attempt: MergeTry) -> list[CheckRun]:
+    async def at_merge(self, task: Task, onto: str, attempt: MergeTry) -> list[CheckRun]:
         """Measure what merging a task would give."""
         specs = self.specs("merge")
         if not task.commit or not specs:
@@ -50,23 +52,23 @@ class Measuring:
         base = await hub.merge_base(onto, task.commit) or onto
         around = Around(messages=await hub.messages(base, task.commit), journal=self.runner.layout.journal)
         if not attempt.is_clean:
-            return await self._measure(gate.id, task.id, specs, task.commit, base, "agent", around)
+            return await self._measure(task.id, specs, task.commit, base, "agent", around)
         merged = await hub.merged(onto, task.commit, attempt.tree)
         self._shown[task.id] = attempt.tree
-        results = await self._measure(gate.id, task.id, specs, merged, onto, "merged", around)
+        results = await self._measure(task.id, specs, merged, onto, "merged", around)
         wrong = [spec for spec, result in zip(specs, results, strict=True) if not result.has_passed]
         if not wrong or merged == task.commit:
             return results
-        alone = await self._measure(gate.id, task.id, wrong, task.commit, base, "agent", around)
+        alone = await self._measure(task.id, wrong, task.commit, base, "agent", around)
         own = {result.name: result.result.replace("_", " ") for result in alone}
         return [_told_apart(result, own[result.name]) if result.name in own else result for result in results]
 
-    async def at_landing(self, gate: Gate) -> list[CheckRun]:
+    async def at_landing(self) -> list[CheckRun]:
         """Measure the integration line."""
         hub = await self._hub()
         line = await hub.integration()
         around = Around(messages=await hub.messages(hub.base, line), journal=self.runner.layout.journal)
-        return await self._measure(gate.id, "", self.specs("landing"), line, hub.base, "merged", around)
+        return await self._measure("", self.specs("landing"), line, hub.base, "merged", around)
 
     async def before_merge(self, task: Task, commit: str, onto: str) -> str:
         """Why the merge that was approved must not happen now: the line moved, and a check is worse than was shown.
@@ -85,8 +87,7 @@ class Measuring:
         merged = await hub.merged(onto, commit, attempt.tree)
         base = await hub.merge_base(onto, commit) or onto
         around = Around(messages=await hub.messages(base, commit), journal=self.runner.layout.journal)
-        name = gate.id if gate is not None else task.id
-        results = await self._measure(name, task.id, specs, merged, onto, "merged", around)
+        results = await self._measure(task.id, specs, merged, onto, "merged", around)
         worse = [r.name for r in results if not r.has_passed and (r.required or known.get(r.name, True))]
         if not worse:
             self._shown[task.id] = attempt.tree
@@ -96,11 +97,12 @@ class Measuring:
     # -- one commit
 
     async def _measure(
-        self, gate: str, task: str, specs: Sequence[CheckSpec], commit: str, base: str, where: str, around: Around
+        self, task: str, specs: Sequence[CheckSpec], commit: str, base: str, where: str, around: Around
     ) -> list[CheckRun]:
         if not specs:
             return []
         hub, results = await self._hub(), dict[str, CheckRun]()
+        confines = await grounds(hub, self.runner.spec.confinement)
         async with self._slot() as slot:
             tree, beside = hub.check_tree(f"check-{slot}"), hub.check_tree(f"base-{slot}")
             for spec in specs:
@@ -108,6 +110,7 @@ class Measuring:
                 await asyncio.to_thread(files.delete, scratch)
                 seen = dataclasses.replace(
                     around,
+                    confines=confines,
                     base=lambda: beside.place(base),
                     base_commit=base,
                     results={name: result.result for name, result in results.items()},
@@ -117,15 +120,16 @@ class Measuring:
                 place = await tree.place(commit)
                 result = await run_check(spec, place, scratch, self.runner.clock, seen)
                 results[spec.name] = result
-                await self._record(gate, task, result, commit, where)
+                await self._record(task, result, commit, where)
             await asyncio.to_thread(files.delete, scratch)
         return list(results.values())
 
-    async def _record(self, gate: str, task: str, result: CheckRun, commit: str, where: str) -> None:
+    async def _record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
         """Keep the evidence, then journal the result that names it."""
         layout = self.runner.layout
-        name = f"checks/{result.name}-{gate.replace('_', '-')}-{self.runner.view.last_seq}.txt"
-        await self.runner.papers.keep(layout.dir / name, result.evidence(commit=commit, tree=where).encode())
+        name = f"checks/{result.name}-{commit[:12]}-{self.runner.view.last_seq}.txt"
+        evidence = self.runner.secrets.redact_bytes(result.evidence(commit=commit, tree=where).encode())
+        await self.runner.papers.keep(layout.dir / name, evidence)
         data = {
             **{key: value for key, value in result.data.items() if key != "status"},
             "result": result.result,

@@ -37,10 +37,10 @@ class SimulatedMeasuring(Measuring):
         super().__init__(runner, hub)
         self.dice = dice
 
-    async def at_merge(self, gate: Gate, task: Task, onto: str, attempt: MergeTry) -> list[CheckRun]:
-        return await self._rolled("merge", gate.task) if task.commit else []
+    async def at_merge(self, task: Task, onto: str, attempt: MergeTry) -> list[CheckRun]:
+        return await self._rolled("merge", task.id) if task.commit else []
 
-    async def at_landing(self, gate: Gate) -> list[CheckRun]:
+    async def at_landing(self) -> list[CheckRun]:
         return await self._rolled("landing", "")
 
     async def before_merge(self, task: Task, commit: str, onto: str) -> str:
@@ -102,7 +102,7 @@ class SimulatedHands(Hands):
         return escalation_evidence(gate, task, [])
 
     async def _landing_evidence(self, gate: Gate) -> Evidence:
-        checks = await self.measuring.at_landing(gate)
+        checks = await self.measuring.at_landing()
         world, hub = self.world, self.simulated_hub
         diff = await hub.diff(world.base, world.integration)
         return landing_evidence(

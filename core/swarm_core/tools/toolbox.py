@@ -24,6 +24,7 @@ from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tools
 from .files import file_tools
 from .fingerprint import fingerprint
+from .jail.confines import Confines
 from .permissions.permission import Permission
 from .schema import size_chars, violations
 from .scope import Scope
@@ -47,14 +48,17 @@ _TARGETS = (
 _log = logging.getLogger(__name__)
 
 
-def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
-    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs."""
+def standard_tools(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> list[Tool]:
+    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs.
+
+    ``confines`` is what the engine knows about the confinement of the commands.
+    """
     scope = replace(scope, scratch=scratch)
     web = web_tools(scope.service, scratch, clock)
     return [
         *file_tools(scope),
         *search_tools(scope, clock),
-        *bash_tools(scope, scratch, clock),
+        *bash_tools(scope, scratch, clock, confines),
         *skill_tools(scope),
         *web,
     ]

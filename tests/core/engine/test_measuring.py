@@ -56,7 +56,7 @@ class Bench:
     async def measure(self, task: Task) -> list[CheckRun]:
         onto = await self.hub.integration()
         attempt = await self.hub.try_merge(onto, task.commit)
-        return await self.measuring.at_merge(Gate("gate_001", "merge", "t", task=task.id), task, onto, attempt)
+        return await self.measuring.at_merge(task, onto, attempt)
 
     async def merge(self, task: Task) -> str:
         trailers = {"Task-Id": task.id, "Run-Id": "r1"}
@@ -204,7 +204,7 @@ async def test_commits_are_measured_side_by_side_and_do_not_meet(place: Path) ->
 async def test_places_choose_what_is_measured(place: Path) -> None:
     at = await bench(place, "- {name: m, command: 'true', at: [merge]}\n- {name: l, command: 'true', at: [landing]}")
     assert [r.name for r in await at.measure(await at.work("a-1", one="1\n"))] == ["m"]
-    assert [r.name for r in await at.measuring.at_landing(Gate("gate_002", "landing", "t"))] == ["l"]
+    assert [r.name for r in await at.measuring.at_landing()] == ["l"]
 
 
 async def test_messages_of_the_commits_in_question_are_looked_at(place: Path) -> None:
