@@ -394,7 +394,7 @@ def test_a_pattern_matches_as_people_expect(glob: str, path: str, does: bool) ->
 
 def test_the_names_of_tests_are_read_off_their_files() -> None:
     python = (
-        "import unittest\ndef test_a(): ...\ndef helper(): ...\nclass TestB:\n    async def test_c(self): ...\n"
+        "import unittest\ndef test_a(): ...\ndef make(): ...\nclass TestB:\n    async def test_c(self): ...\n"
         "class Login(unittest.TestCase):\n    def test_d(self): ...\nclass Other:\n    def test_no(self): ...\n"
     )
     assert names_of("t.py", python) == ["t.py::test_a", "t.py::TestB::test_c", "t.py::Login::test_d"]
