@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.recorded import RUN, merge_document
@@ -34,7 +35,7 @@ def decided(at: Visit, verdict: str = "approve", note: str = "", **more: str) ->
     return Draft("gate.decided", data, task="task_002")
 
 
-def reopened(at: Visit, document: bytes) -> list[Draft]:
+def reopened(at: Visit, document: bytes, **more: Any) -> list[Draft]:
     """The engine prepared other evidence and wrote it down."""
     path = at.layout.run(RUN).gates / "gate_003.2.patch"
     path.write_bytes(document)
@@ -42,7 +43,9 @@ def reopened(at: Visit, document: bytes) -> list[Draft]:
     return [
         Draft("gate.invalidated", {"gate": "gate_003", "reason": "the integration branch moved"}, task="task_002"),
         Draft(
-            "gate.opened", {"gate": "gate_003", "document": f"gates/{path.name}", "evidence": evidence}, task="task_002"
+            "gate.opened",
+            {"gate": "gate_003", "document": f"gates/{path.name}", "evidence": evidence, **more},
+            task="task_002",
         ),
     ]
 
@@ -63,6 +66,16 @@ async def test_it_shows_who_asks_what_was_measured_and_what_follows(tmp_path: Pa
             "goes back to backend-1 with your comment",
             "commit 3f2a9c1d on 91c0aa72",
         ):
+            assert word in at.text
+
+
+async def test_it_shows_a_value_against_its_threshold_and_what_was_not_measured(tmp_path: Path) -> None:
+    low = {"name": "coverage", "passed": False, "detail": "79.9% (>= 80), 3.1 s", "status": "fail", "required": True}
+    lost = {"name": "scan", "passed": False, "detail": "NOT MEASURED, 0.1 s", "status": "not_measured"}
+    async with visit(tmp_path) as at:
+        await at.press("n")
+        await at.happen(*reopened(at, b"other", checks=[low, lost]))
+        for word in ("✗ coverage (required) 79.9% (>= 80), 3.1 s", "? scan NOT MEASURED, 0.1 s"):
             assert word in at.text
 
 

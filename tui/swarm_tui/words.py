@@ -37,6 +37,12 @@ GATE = {
     "blocked": ("✗", "bad"),
     "aborted": ("⊘", "muted"),
 }
+CHECK = {
+    "pass": ("✓", "good"),
+    "fail": ("✗", "bad"),
+    "error": ("✗", "bad"),
+    "not_measured": ("?", "accent"),
+}
 RUN = {
     "created": ("starting", "plain"),
     "running": ("running", "plain"),

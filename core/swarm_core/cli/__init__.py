@@ -39,6 +39,7 @@ COMMANDS = (
     "cost",
     "budget",
     "permissions",
+    "check",
     "worktree",
     "backup",
     "restore",

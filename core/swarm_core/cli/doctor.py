@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from swarm_core.client import SwarmClient
 from swarm_core.definitions import load
 from swarm_core.definitions.settings import read_granted, read_settings
+from swarm_core.definitions.suggestions import suggested
 from swarm_core.engine.permissions import rules_for
 from swarm_core.journal.journal import verify
 from swarm_core.journal.projections import projections
@@ -90,6 +91,10 @@ def _configuration(client: SwarmClient) -> Iterator[Finding]:
     spec = load(client.layout.config)
     yield True, f"{client.layout.config.name}: {len(spec.services)} services, {len(spec.checks)} checks"
     yield from ((True, f"note: {warning}") for warning in spec.warnings)
+    measured = {check.command for check in spec.checks}
+    for one in suggested(client.layout.root):
+        if one.command not in measured:
+            yield True, f"note: CLAUDE.md:{one.line} names a command that could be a check, {one.name}: {one.command}"
 
 
 def _permissions(client: SwarmClient) -> Iterator[Finding]:

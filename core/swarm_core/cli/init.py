@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from swarm_core.definitions import load
+from swarm_core.definitions.suggestions import suggested
 from swarm_core.vocabulary.layout import CONFIG_FILE
 from swarm_core.workspace.preflight import find_root
 
@@ -30,5 +31,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     path.write_text(text, encoding="utf-8")
     print(f"wrote {path}")
+    if offered := suggested(path.parent):
+        print("CLAUDE.md names commands that could be checks; copy what you want measured into `checks:`:")
+        print("\n".join(one.yaml for one in offered))
     print('next: edit its services and directories, then: swarm-tui run "what you want"')
     return 0

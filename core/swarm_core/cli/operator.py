@@ -54,6 +54,12 @@ class AutoOperator:
             verdict, note = self.rule(gate.place, service, gate.round)
             if gate.blockers and gate.place == "landing":
                 verdict, note = "reject", f"not landed: {'; '.join(gate.blockers)}"
+            elif gate.blockers and gate.place == "merge" and verdict == "approve":
+                if gate.round >= MAX_ATTEMPTS:
+                    said = f"{gate.task}: after {gate.round} rounds {'; '.join(gate.blockers)}"
+                    self.client.ask("run.abort", self.run, note=said)
+                    return
+                verdict, note = "reject", "; ".join(gate.blockers)
             self.client.decide(self.run, gate.id, verdict, note, gate.evidence)
 
     @staticmethod

@@ -48,7 +48,7 @@ _SAY: Mapping[str, _Say] = {
         f"to event {d.get('to_seq')}, {len(d.get('tasks', {}))} tasks begin again or are dropped"
     ),
     "recovery.completed": lambda d: f"after {d.get('seconds')} s",
-    "merge.conflicted": lambda d: f"conflict in {', '.join(d.get('paths', ()))}",
+    "merge.conflicted": lambda d: str(d.get("reason") or f"conflict in {', '.join(d.get('paths', ()))}"),
 }
 
 
@@ -59,7 +59,14 @@ def line(event: Event) -> str | None:
     say = _SAY.get(event.kind)
     known = say(event.data) if say else str(event.data.get("reason") or event.data.get("text") or "")
     if say is None and event.kind.startswith("check."):
-        known = f"{event.data.get('name')} on the {event.data.get('tree')} tree in {event.data.get('seconds')} s"
+        known = _check(event.data)
     who = event.agent or event.task or event.phase or event.actor
     where = f"{event.task} " if event.task and event.agent else ""
     return clean_line(f"{event.ts[11:19]} {who:<12} {event.kind:<18} {where}{known}".rstrip(), WIDTH)
+
+
+def _check(data: Mapping[str, Any]) -> str:
+    value, limit = data.get("value"), data.get("threshold")
+    shown = f" {value:g}{data.get('unit', '')}" if isinstance(value, (int, float)) else ""
+    against = f" ({limit})" if limit and shown else ""
+    return f"{data.get('name')}{shown}{against} on the {data.get('tree')} tree in {data.get('seconds')} s"

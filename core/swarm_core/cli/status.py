@@ -9,7 +9,7 @@ from typing import Any
 
 from swarm_core.client import EngineStatus
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Usage
+from swarm_core.vocabulary.entities import CheckResult, Usage
 from swarm_core.vocabulary.view import RunView
 from swarm_core.vocabulary.waits import limits, waits_for
 
@@ -93,5 +93,13 @@ def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
         out.append(f"{t.id:<9} {t.status:<10} {t.assigned_to:<12} {t.iteration:>5}  {t.title}{why}")
     if view.open_gates:
         out += ["", "GATES WAITING"]
-        out += [f"{g.id:<9} {g.place:<10} {g.title}  {g.summary}" for g in view.open_gates]
+        for g in view.open_gates:
+            out.append(f"{g.id:<9} {g.place:<10} {g.title}  {g.summary}")
+            out += [f"          {check_line(check)}" for check in g.checks]
     return out
+
+
+def check_line(check: CheckResult) -> str:
+    """A measurement against its threshold, in one line."""
+    word = check.status.replace("_", " ") or ("pass" if check.has_passed else "fail")
+    return f"{word:<12} {check.name}{' (required)' if check.required else ''}  {check.detail}"

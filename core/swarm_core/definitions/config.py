@@ -26,12 +26,12 @@ from swarm_core.vocabulary.spec import (
     DEFAULT_MODEL,
     EFFORTS,
     PROFILES,
-    CheckSpec,
     ServiceSpec,
     SwarmSpec,
 )
 
 from .budgets import read_budgets
+from .checks import read_checks
 from .marked import Marked, read
 from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
@@ -140,7 +140,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["permissions"] = top_permissions(top["permissions"])
     if "mcp_servers" in top:
         extras["mcp_servers"] = servers(top["mcp_servers"])
-    checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
+    checks = read_checks(top["checks"]) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=(*_unconfined(extras), *_warnings(services)), **extras)
 
 
@@ -200,18 +200,6 @@ def _host(marked: Marked) -> str:
     if _HOST.fullmatch(text) is None:
         raise marked.wrong(f"{text!r} is not a host", "write example.org, *.example.org or example.org:8443")
     return text
-
-
-def _check(marked: Marked) -> CheckSpec:
-    fields = marked.fields(("name", "command", "timeout"))
-    if missing := sorted({"name", "command"} - fields.keys()):
-        raise marked.wrong(f"{' and '.join(missing)} missing")
-    check = CheckSpec(fields["name"].text(), fields["command"].text())
-    if "timeout" in fields:
-        check = CheckSpec(check.name, check.command, fields["timeout"].seconds())
-    if SLUG.fullmatch(check.name) is None:
-        raise fields["name"].wrong("a check's name is lower-case letters, digits and dashes")
-    return check
 
 
 def _unconfined(extras: Mapping[str, Any]) -> Iterator[str]:

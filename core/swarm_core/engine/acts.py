@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from swarm_core.checks.run import CheckRun, run_check
 from swarm_core.journal.tail import LogReader
 from swarm_core.policy.effects import (
     Act,
@@ -34,18 +33,17 @@ from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .budget_evidence import budget_evidence
-from .confining import grounds
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .foreign_act import seat_for
 from .ledger import Ledger
+from .measuring import Measuring, required_missing
 from .models import ModelPool
 from .permissions import Rulebook
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
 
 LOG_TAIL_LINES = 20
-CHECK_TREE = "integration-check"
 
 
 class Hands:
@@ -56,6 +54,7 @@ class Hands:
         self.models = models
         self.ledger = Ledger(runner.view, runner.spec, runner.clock, runner.recorder.enqueue, runner.moved, runner.wake)
         self.permissions = Rulebook(runner)
+        self.measuring = Measuring(runner, self.hub)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -223,7 +222,7 @@ class Hands:
         base = await hub.merge_base(onto, tip) or task.base
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
-        checks = await self._checks(self.layout.trees / task.instance, gate, "agent") if task.commit else []
+        checks = await self.measuring.at_merge(task, onto, attempt)
         return merge_evidence(
             gate,
             task,
@@ -234,15 +233,12 @@ class Hands:
             conflicts=[] if attempt.is_clean else attempt.paths,
             checks=checks,
             commits=await hub.log(base, tip),
+            blockers=required_missing(checks),
         )
 
     async def _landing_evidence(self, gate: Gate) -> Evidence:
         hub = await self.hub()
-        tree = await hub.add_tree(CHECK_TREE, at=await hub.integration())
-        try:
-            checks = await self._checks(tree.path, gate, "merged")
-        finally:
-            await hub.remove_tree(CHECK_TREE)
+        checks = await self.measuring.at_landing()
         attempt = await try_land(hub)
         tasks = [task for task in self.view.tasks.values() if not task.is_planning]
         return landing_evidence(
@@ -255,7 +251,7 @@ class Hands:
             diff=attempt.diff.text,
             stat=attempt.diff.stat,
             checks=checks,
-            blockers=landing_blockers(attempt),
+            blockers=[*landing_blockers(attempt), *required_missing(checks)],
             about=landing_about(attempt),
         )
 
@@ -267,38 +263,17 @@ class Hands:
             conflict = (await hub.diff(await hub.integration(), task.commit)).text
         return escalation_evidence(gate, task, tail, conflict)
 
-    async def _checks(self, tree: Path, gate: Gate, where: str) -> list[CheckRun]:
-        """Measure the configured checks in ``tree`` and journal each result with its evidence."""
-        results: list[CheckRun] = []
-        if not self.runner.spec.checks:
-            return results
-        confines = await grounds(await self.hub(), self.runner.spec.confinement)
-        scratch = self.layout.state_dir / "scratch" / "checks"
-        for spec in self.runner.spec.checks:
-            result = await run_check(spec, tree, scratch, self.clock, confines)
-            name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await self.runner.papers.keep(
-                self.layout.dir / name, self.runner.secrets.redact_bytes(result.output.encode())
-            )
-            data = {
-                "name": spec.name,
-                "command": spec.command,
-                "exit_code": result.exit_code,
-                "seconds": round(result.seconds, 3),
-                "tree": where,
-                "evidence": name,
-            }
-            kind = "check.passed" if result.has_passed else "check.failed"
-            await self.runner.record(Draft(kind, data, task=gate.task or None))
-            results.append(result)
-        return results
-
     # -- merging and landing
 
     async def _merge(self, task: Task, commit: str) -> None:
         hub = await self.hub()
         onto = await hub.integration()
         await self.runner.record(Draft("merge.checking", {"commit": commit, "onto": onto}, task=task.id))
+        if reason := await self.measuring.before_merge(task, commit, onto):
+            await self.runner.record(
+                Draft("merge.conflicted", {"paths": [], "onto": onto, "reason": reason}, task=task.id)
+            )
+            return
         try:
             merged = await hub.merge(
                 commit,

@@ -256,6 +256,11 @@ class AgentAct:
         merge = self.runner.view.merges.get(self.task.id)
         if merge is None or merge.status != "conflicted":
             return []
+        if not merge.paths:
+            return [
+                f"Your change was not merged: {merge.reason}. Your tree holds the merged work now: look at what the "
+                "checks say in it, mend it, keep both intentions and commit."
+            ]
         return [
             f"Your change conflicts with merged work in {', '.join(merge.paths)}. These files hold conflict markers "
             "now: resolve them, keep both intentions, run the tests and commit."

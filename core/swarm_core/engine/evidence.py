@@ -47,7 +47,7 @@ class Evidence:
                 "insertions": self.stat.insertions,
                 "deletions": self.stat.deletions,
             },
-            "checks": [{"name": c.name, "passed": c.has_passed, "detail": c.detail} for c in self.checks],
+            "checks": [{**c.data, "passed": c.has_passed, "detail": c.detail} for c in self.checks],
             "blockers": list(self.blockers),
         }
 
@@ -100,6 +100,7 @@ def merge_evidence(
     conflicts: Sequence[str],
     checks: Sequence[CheckRun],
     commits: Sequence[str],
+    blockers: Sequence[str] = (),
 ) -> Evidence:
     merges = f"conflicts in {', '.join(conflicts)}" if conflicts else "merges cleanly"
     lines = [
@@ -117,6 +118,8 @@ def merge_evidence(
     if task.notes:
         lines += ["What you asked for before", *(line for note in task.notes for line in _indent(note))]
     lines += ["", "Checks, measured by the engine", *_check_lines(checks)]
+    if blockers:
+        lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
     if commits:
         lines += ["", "Commits", *(f"  {clean(commit)}" for commit in commits)]
     return Evidence(
@@ -127,6 +130,7 @@ def merge_evidence(
         about=task.commit,
         stat=stat,
         checks=tuple(checks),
+        blockers=tuple(blockers),
     )
 
 
@@ -256,7 +260,9 @@ def _check_lines(checks: Sequence[CheckRun]) -> list[str]:
         return ["  none configured: add `checks:` to multi-agent.yaml"]
     lines: list[str] = []
     for check in checks:
-        lines.append(f"  {'✓' if check.has_passed else '✗'} {check.name} · {check.detail} · {check.command}")
+        mark = "✓" if check.has_passed else "?" if check.result == "not_measured" else "✗"
+        needed = " · required" if check.required else ""
+        lines.append(f"  {mark} {check.name}{needed} · {check.detail} · {check.command}")
         if not check.has_passed:
             lines += [f"      {line}" for line in check.tail]
     return lines
@@ -265,8 +271,11 @@ def _check_lines(checks: Sequence[CheckRun]) -> list[str]:
 def _verdicts(checks: Sequence[CheckRun]) -> str:
     if not checks:
         return "nothing measured"
-    failed = [check.name for check in checks if not check.has_passed]
-    return f"FAILED: {', '.join(failed)}" if failed else f"{len(checks)} of {len(checks)} checks passed"
+    failed = [check.name for check in checks if check.result in ("fail", "error")]
+    unknown = [check.name for check in checks if check.result == "not_measured"]
+    parts = [f"FAILED: {', '.join(failed)}"] if failed else []
+    parts += [f"NOT MEASURED: {', '.join(unknown)}"] if unknown else []
+    return " · ".join(parts) or f"{len(checks)} of {len(checks)} checks passed"
 
 
 def _size(stat: Stat) -> str:

@@ -37,6 +37,7 @@ SIDE_BY_SIDE = frozenset(
         "handoff.recorded",
         "check.passed",
         "check.failed",
+        "check.not_measured",
         "task.created",
         "task.ready",
         "task.claimed",

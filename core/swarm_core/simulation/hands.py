@@ -6,18 +6,20 @@ simulated hub; only what talks to models, runs checks or touches the operator's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from swarm_core.checks.run import CheckRun
 from swarm_core.engine.acts import Hands
 from swarm_core.engine.evidence import Evidence, escalation_evidence, landing_evidence
+from swarm_core.engine.measuring import EVENTS, Measuring
 from swarm_core.engine.models import ModelPool
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act, RunAgent
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.workspace.facts import MergeTry
 from swarm_core.workspace.hub import Hub
 
 from .agent import AgentFate, SimulatedAgent
@@ -26,6 +28,35 @@ from .hub import SimulatedHub
 from .world import World
 
 CHECK_S = (0.5, 900.0)
+
+
+class SimulatedMeasuring(Measuring):
+    """Checks that take their time and come out as the dice say."""
+
+    def __init__(self, runner: Runner, hub: Callable[[], Awaitable[Hub]], dice: Dice) -> None:
+        super().__init__(runner, hub)
+        self.dice = dice
+
+    async def at_merge(self, task: Task, onto: str, attempt: MergeTry) -> list[CheckRun]:
+        return await self._rolled("merge", task.id) if task.commit else []
+
+    async def at_landing(self) -> list[CheckRun]:
+        return await self._rolled("landing", "")
+
+    async def before_merge(self, task: Task, commit: str, onto: str) -> str:
+        """The simulated line is not measured again."""
+        return ""
+
+    async def _rolled(self, place: str, task: str) -> list[CheckRun]:
+        results = []
+        for spec in self.specs(place):
+            seconds = self.dice.seconds(*CHECK_S)
+            await self.runner.clock.sleep(seconds)
+            result = CheckRun(spec.name, spec.command, int(self.dice.strikes("check_fails")), round(seconds, 1), "")
+            data = {"name": spec.name, "exit_code": result.exit_code, "seconds": result.seconds, "tree": "merged"}
+            await self.runner.record(Draft(EVENTS[result.result], data, task=task or None))
+            results.append(result)
+        return results
 
 
 class SimulatedHands(Hands):
@@ -39,6 +70,7 @@ class SimulatedHands(Hands):
     ) -> None:
         super().__init__(runner, ModelPool(runner.spec, runner.layout.repo.root, runner.clock))
         self.simulated_hub, self.fate, self.surprised = hub, fate, surprised
+        self.measuring = SimulatedMeasuring(runner, self.hub, hub.dice)
 
     @property
     def world(self) -> World:
@@ -66,23 +98,11 @@ class SimulatedHands(Hands):
 
     # -- gates
 
-    async def _checks(self, tree: object, gate: Gate, where: str) -> list[CheckRun]:
-        results = []
-        for spec in self.runner.spec.checks:
-            seconds = self.dice.seconds(*CHECK_S)
-            await self.clock.sleep(seconds)
-            result = CheckRun(spec.name, spec.command, int(self.dice.strikes("check_fails")), round(seconds, 1), "")
-            data = {"name": spec.name, "exit_code": result.exit_code, "seconds": result.seconds, "tree": where}
-            kind = "check.passed" if result.has_passed else "check.failed"
-            await self.runner.record(Draft(kind, data, task=gate.task or None))
-            results.append(result)
-        return results
-
     async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:
         return escalation_evidence(gate, task, [])
 
     async def _landing_evidence(self, gate: Gate) -> Evidence:
-        checks = await self._checks(None, gate, "merged")
+        checks = await self.measuring.at_landing()
         world, hub = self.world, self.simulated_hub
         diff = await hub.diff(world.base, world.integration)
         return landing_evidence(

@@ -284,4 +284,5 @@ _LEAVES = {
     "policy.denied": Trace._denied,
     "check.passed": Trace._check,
     "check.failed": Trace._check,
+    "check.not_measured": Trace._check,
 }

@@ -257,10 +257,7 @@ def _gate_opened(view: State, event: AnyEvent, out: Sink) -> None:
             on_yes=data.get("on_yes", ""),
             on_no=data.get("on_no", ""),
             stat=Stat.of(data.get("stat", {})),
-            checks=tuple(
-                CheckResult(str(c.get("name", "")), bool(c.get("passed")), str(c.get("detail", "")))
-                for c in data.get("checks", ())
-            ),
+            checks=tuple(CheckResult.of(check) for check in data.get("checks", ())),
             blockers=tuple(data.get("blockers", ())),
             opened_seq=out.seq,
             opened_at=out.ts,

@@ -394,5 +394,6 @@ def _merge_conflicted(view: State, event: AnyEvent, out: Sink) -> None:
     status = MERGE.step(merge.status, event.kind, subject=merge.task)
     task_status = TASK.step(task.status, event.kind, subject=task.id)
     paths = tuple(event.data.get("paths", ()))
-    out.merge(replace(merge, status=status, paths=paths))
-    out.task(replace(task, status=task_status, reason="merge conflict in " + ", ".join(paths)))
+    reason = str(event.data.get("reason", ""))
+    out.merge(replace(merge, status=status, paths=paths, reason=reason))
+    out.task(replace(task, status=task_status, reason=reason or "merge conflict in " + ", ".join(paths)))

@@ -182,11 +182,35 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One measured fact that a gate shows."""
+    """One measured fact that a gate shows.
+
+    ``status`` is pass, fail, not_measured or error; ``value`` is in ``unit`` and has to be as ``threshold`` says. A
+    ``required`` one that did not pass is in an approval's way.
+    """
 
     name: str
     has_passed: bool
     detail: str = ""
+    status: str = ""
+    value: float | None = None
+    unit: str = ""
+    threshold: str = ""
+    required: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> CheckResult:
+        """From the data of ``gate.opened``; journals of earlier versions say only whether it passed."""
+        has_passed, value = bool(data.get("passed")), data.get("value")
+        return cls(
+            str(data.get("name", "")),
+            has_passed,
+            str(data.get("detail", "")),
+            str(data.get("status", "")) or ("pass" if has_passed else "fail"),
+            float(value) if isinstance(value, (int, float)) else None,
+            str(data.get("unit", "")),
+            str(data.get("threshold", "")),
+            bool(data.get("required")),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,13 +136,17 @@ KINDS: Mapping[str, str] = {
     "budget.warning": "budget, spent",
     "budget.exhausted": "budget, spent, asked",
     "budget.raised": "budget, limit, gate, command",
-    "check.passed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
-    "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
+    "check.passed": "name, kind, command, exit_code, seconds, tree(agent|merged), commit, evidence, "
+    "result(pass), value, unit, threshold, required, findings",
+    "check.failed": "name, kind, command, exit_code, seconds, tree(agent|merged), commit, evidence, "
+    "result(fail|error), value, unit, threshold, required, findings",
+    "check.not_measured": "name, kind, command, exit_code, seconds, tree(agent|merged), commit, evidence, "
+    "result(not_measured), value, unit, threshold, required, findings",
     "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
     "permission.withdrawn": "ask, reason",
     "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget), title, round, ask, subject",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
-    "checks[{name, passed, detail}], blockers[]",
+    "checks[{name, passed, detail, status, value, unit, threshold, required}], blockers[]",
     "gate.decided": "gate, verdict(approve|reject), scope(once|session|always), note, evidence, command, by",
     "gate.invalidated": "gate, reason",
     "gate.aborted": "gate, reason",
@@ -150,7 +154,7 @@ KINDS: Mapping[str, str] = {
     "merge.queued": "commit",
     "merge.checking": "commit, onto",
     "merge.completed": "commit, integration",
-    "merge.conflicted": "paths[], onto, messages[]",
+    "merge.conflicted": "paths[], onto, messages[], reason",
     "merge.rejected": "reason, paths[]",
     "restore.done": "from(name of the archive), seq, head, at(when the backup was made)",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .entities import ARCHITECT
 
@@ -12,6 +13,7 @@ ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
 PROFILES = ("claude", "codex")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
+CHECK_PLACES = ("merge", "landing", "phase")
 CONFINEMENTS = ("auto", "bubblewrap", "landlock", "none")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
@@ -121,11 +123,26 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """A command the engine runs in a tree to measure a fact; exit status 0 passes."""
+    """A fact the engine measures in a tree: ``kind`` says how, ``command`` by its exit status, 0 passes.
+
+    ``required``: at a gate, only a pass lets an approval through. ``at`` are the places it is measured at,
+    ``threshold`` what the value has to be, ``options`` the kind's own, ``place`` the file and line it is from.
+    """
 
     name: str
-    command: str
+    command: str = ""
     timeout_s: float = 600.0
+    kind: str = "command"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    required: bool = False
+    at: tuple[str, ...] = CHECK_PLACES[:2]
+    threshold: str = ""
+    place: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What is measured, in one line: the command, else the kind."""
+        return self.command or str(self.options.get("start", "")) or self.kind
 
 
 @dataclass(frozen=True, slots=True)

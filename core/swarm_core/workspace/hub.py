@@ -12,6 +12,7 @@ from swarm_core.vocabulary.layout import RunLayout
 from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from . import files, merging
+from .check_tree import CheckTree
 from .desk import INTEGRATION, Desk
 from .facts import Change, Commit, Diff, MergeTry, Tampering, Tree
 from .message import compose
@@ -196,6 +197,27 @@ class Hub:
         async with self._line:
             oid = await self.desk.commit_oid(task_commit)
             return await merging.merge(self.desk, oid, message=message, trailers=trailers, expected=expected)
+
+    async def merged(self, ours: str, theirs: str, tree: str) -> str:
+        """A commit of the ``tree`` that merging ``theirs`` into ``ours`` gives, for measuring it: on no line, the same
+        for the same two."""
+        if await self.desk.tree_oid(await self.desk.commit_oid(theirs)) == tree:
+            return await self.desk.commit_oid(theirs)
+        parents = [await self.desk.commit_oid(ours), await self.desk.commit_oid(theirs)]
+        return await self.desk.commit(tree, parents, "Merged to be measured\n", is_repeatable=True)
+
+    async def find_merge(self, task_commit: str, task: str) -> str | None:
+        """The merge of a task's commit that the integration line already has."""
+        return await merging.find_merge(self.desk, await self.desk.commit_oid(task_commit), task)
+
+    async def messages(self, base: str, tip: str) -> list[str]:
+        """The messages of the commits from ``base`` to ``tip``, newest first, merges left out."""
+        told = await self.desk.git("log", "-z", "--no-merges", "--format=%B", f"{_id(base)}..{_id(tip)}", "--")
+        return [message.strip("\n") for message in told.fields if message.strip()]
+
+    def check_tree(self, name: str) -> CheckTree:
+        """A directory to measure commits in; see ``CheckTree``."""
+        return CheckTree(self.desk, name)
 
     async def take_back(self, to: str, *, message: str, trailers: Mapping[str, str]) -> str:
         """Give the integration line the tree it had at commit ``to``, by one more commit. Returns its tip.

@@ -9,6 +9,7 @@ from tests.support.crew import eventually
 from tests.support.tools import KINDS
 
 from swarm_core.checks.run import TAIL_LINES, CheckRun, run_check
+from swarm_core.checks.site import Around
 from swarm_core.tools.jail.confines import Confines
 from swarm_core.vocabulary.clock import SystemClock
 from swarm_core.vocabulary.spec import CheckSpec
@@ -22,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
 
 async def measure(tree: Path, command: str, timeout_s: float = 20.0, setting: str = "auto") -> CheckRun:
     spec = CheckSpec("tests", command, timeout_s)
-    return await run_check(spec, tree, tree.parent / "scratch", SystemClock(), Confines(setting))
+    return await run_check(spec, tree, tree.parent / "scratch", SystemClock(), Around(Confines(setting)))
 
 
 async def test_exit_0_passes_and_the_output_is_the_evidence(tree: Path) -> None:

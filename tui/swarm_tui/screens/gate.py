@@ -100,8 +100,9 @@ class GateScreen(RoomScreen):
         if gate.checks:
             pieces: list[tuple[str, str]] = [(" checks ", "muted")]
             for check in gate.checks:
-                mark, look = ("✓", "good") if check.has_passed else ("✗", "bad")
-                pieces.append((f" {mark} {clean_line(check.name)} {clean_line(check.detail)}", look))
+                mark, look = words.CHECK.get(check.status, words.CHECK["fail"])
+                needed = " (required)" if check.required and not check.has_passed else ""
+                pieces.append((f" {mark} {clean_line(check.name)}{needed} {clean_line(check.detail)}", look))
             rows.append(pieces)
         rows += [((f" ✗ {clean_line(blocker)}", "bad"),) for blocker in gate.blockers]
         if gate.status == "open" and self.store.view.is_held:
