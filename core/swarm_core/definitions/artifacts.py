@@ -23,6 +23,7 @@ from swarm_core.vocabulary.layout import ARTIFACT_REGISTRY, ARTIFACT_VALIDATION
 from .marked import Marked, compose, read
 
 DIALECTS = ("postgres", "sqlite", "mysql", "tsql", "oracle", "duckdb", "snowflake", "bigquery")
+RESERVED = ("plan",)  # the architect's, which is no file of the repository
 NO_SCHEMA = "none"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|KIB|MIB)?", re.IGNORECASE)
 _UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "KIB": 1 << 10, "MIB": 1 << 20}
@@ -101,6 +102,8 @@ def parse_registry(
 
 
 def _type(key: str, entry: Marked, named: str) -> ArtifactType:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", key) is None or key in RESERVED:
+        raise entry.wrong(f"{key!r} cannot name an artifact", "letters, digits, _ and -; not " + ", ".join(RESERVED))
     fields = entry.fields(_TYPE)
     if missing := sorted({"producer", "consumers", "format", "path"} - fields.keys()):
         raise entry.wrong(

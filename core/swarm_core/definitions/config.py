@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from swarm_core.vocabulary.artifacts import MODES as ARTIFACT_MODES
 from swarm_core.vocabulary.entities import ARCHITECT
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.ids import SLUG
@@ -67,7 +68,18 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
     "permissions": ("permissions", service_permissions),
 }
-_TOP = ("version", "services", "model", "adapter", "script", "max_parallel", "effort", "checks", "permissions")
+_TOP = (
+    "version",
+    "services",
+    "model",
+    "adapter",
+    "script",
+    "max_parallel",
+    "effort",
+    "checks",
+    "artifacts",
+    "permissions",
+)
 
 
 def load(path: Path) -> SwarmSpec:
@@ -106,6 +118,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
+    if "artifacts" in top:
+        extras["artifacts"] = top["artifacts"].choice(ARTIFACT_MODES)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()

@@ -32,6 +32,7 @@ from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
+from .artifacts import Registrar
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .foreign_act import seat_for
@@ -51,6 +52,7 @@ class Hands:
         self.runner, self.layout, self.clock = runner, runner.layout, runner.clock
         self.models = models
         self.permissions = Rulebook(runner)
+        self.artifacts = Registrar(runner)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -160,7 +162,7 @@ class Hands:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "status": json.loads(text)["status"],
         }
-        await self.runner.record(Draft("receipt.sealed", data, phase=key))
+        await self.runner.record(Draft("receipt.sealed", data, phase=key), *self.artifacts.sealing(key))
 
     async def _roll_back(self, seq: int) -> None:
         started_s = self.clock.monotonic_s()
@@ -214,6 +216,8 @@ class Hands:
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self._checks(self.layout.trees / task.instance, gate, "agent") if task.commit else []
+        for built_in in await self.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths):
+            checks.append(await self._keep_check(built_in, gate, "agent"))
         return merge_evidence(
             gate,
             task,
@@ -262,20 +266,23 @@ class Hands:
         results = []
         for spec in self.runner.spec.checks:
             result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
-            name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
-            data = {
-                "name": spec.name,
-                "command": spec.command,
-                "exit_code": result.exit_code,
-                "seconds": round(result.seconds, 3),
-                "tree": where,
-                "evidence": name,
-            }
-            kind = "check.passed" if result.has_passed else "check.failed"
-            await self.runner.record(Draft(kind, data, task=gate.task or None))
-            results.append(result)
+            results.append(await self._keep_check(result, gate, where))
         return results
+
+    async def _keep_check(self, result: CheckRun, gate: Gate, where: str) -> CheckRun:
+        name = f"checks/{result.name}-{self.view.last_seq}.txt"
+        await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
+        data = {
+            "name": result.name,
+            "command": result.command,
+            "exit_code": result.exit_code,
+            "seconds": round(result.seconds, 3),
+            "tree": where,
+            "evidence": name,
+        }
+        kind = "check.passed" if result.has_passed else "check.failed"
+        await self.runner.record(Draft(kind, data, task=gate.task or None))
+        return result
 
     # -- merging and landing
 
@@ -296,7 +303,8 @@ class Hands:
             return
         reached(CrashPoint.AFTER_MERGE_BEFORE_RECORD)
         data = {"commit": commit, "integration": merged}
-        await self.runner.record(Draft("merge.completed", data, task=task.id))
+        outdated = await self.artifacts.outdated(hub, onto, merged, task)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated)
 
     async def _land(self, gate: Gate) -> None:
         hub = await self.hub()

@@ -71,6 +71,7 @@ class AgentAct:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.scope = Scope(self.tree, self.service, self.scratch)
         self.command = ""  # the request with which it was handed in, if somebody outside did
+        self.notes: list[str] = []  # what the agent has to know about its artifacts
 
     async def perform(self) -> None:
         run, task = self.layout.run, self.task
@@ -80,6 +81,7 @@ class AgentAct:
         hub = await self.hands.hub()
         await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
         await self._place(hub)
+        await self.hands.artifacts.given(self, hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
         try:
             async with asyncio.timeout(self.service.timeout_s) as self.limit:
@@ -116,6 +118,7 @@ class AgentAct:
             return False
         diff = await hub.diff(wanted, tip)
         await self._report_commit(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
+        await self.hands.artifacts.written(self, hub, tip, diff.paths)
         return True
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
@@ -236,13 +239,14 @@ class AgentAct:
 
     async def _commit(self, hub: Hub, given: Mapping[str, Any]) -> ToolResult:
         commit = await self._commit_scope(hub, str(given["message"]))
+        notes, self.notes = "".join(f"\n{note}" for note in self.notes), []
         if commit is None:
-            return ToolResult("Nothing to commit: your directories hold no change since the last commit.")
+            return ToolResult(f"Nothing to commit: your directories hold no change since the last commit.{notes}")
         left_out = "; ".join(f"{skip.path}: {skip.reason}" for skip in commit.skipped)
         skipped = f" Left out: {left_out}." if left_out else ""
         return ToolResult(
             f"Committed {commit.oid[:12]}: {commit.stat.files} files, "
-            f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}",
+            f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}{notes}",
             target=commit.message.splitlines()[0],
             touched=tuple(commit.paths),
         )
@@ -252,14 +256,18 @@ class AgentAct:
         commit = await hub.commit(
             self.instance.id,
             message,
-            allowed=self.scope.allows_write,
+            allowed=self._allows,
             trailers=self.hands.trailers(self.task, self.instance.id),
             author=self.instance.id,
         )
         if commit is not None:
             reached(CrashPoint.AFTER_COMMIT_BEFORE_RECORD)
             await self._report_commit(commit)
+            self.notes += await self.hands.artifacts.written(self, hub, commit.oid, commit.paths)
         return commit
+
+    def _allows(self, path: str) -> bool:
+        return self.scope.allows_write(path) and not self.hands.artifacts.refusal(self.service.key, path)
 
     async def _report_commit(self, commit: Commit) -> None:
         data = {
@@ -279,6 +287,7 @@ class AgentAct:
             message = f"{found.what} was changed behind git's back and has been put right{kept}"
             data = {"tool": "Bash", "target": found.what, "rule": "git_dir", "message": message}
             await self._report(Draft("policy.denied", data))
+        self.notes += await self.hands.artifacts.take_back(self, hub, changes)
         stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
         if not stray:
             return
@@ -341,6 +350,7 @@ class AgentAct:
             "recommendation": handoff.recommendation,
         }
         await self._report(Draft("handoff.recorded", data))
+        await self.hands.artifacts.handed_in(self, hub)
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
         await self._submit(tip, diff.stat)

@@ -37,6 +37,7 @@ from swarm_core.vocabulary.layout import CONFIG_FILE, RepoLayout, RunLayout
 from swarm_core.workspace.preflight import check as check_repository
 
 from .acts import Hands
+from .artifacts import keep_registry
 from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
@@ -197,6 +198,7 @@ class Supervisor:
         }
         layout.dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(shutil.copyfile, self.layout.config, layout.dir / CONFIG_FILE)
+        await asyncio.to_thread(keep_registry, self.layout.root, layout.dir)
         journal = await Journal.open(layout.journal, layout.run, self.clock)
         runner = Runner(layout, journal, spec, self.clock, self.status.say)
         data = {

@@ -101,7 +101,8 @@ class Task:
     ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
     task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
     and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it.
+    why the operator holds it, ``worker`` who outside the engine works on it. ``reads`` are the artifacts it was given,
+    each a path and the SHA-256 it had.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Task:
     ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""
+    reads: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_planning(self) -> bool:
@@ -268,7 +270,11 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A registered file. ``version`` counts its writes."""
+    """A registered file. ``version`` counts its writes.
+
+    ``commit`` holds this version, ``written_by`` is the task it came from, ``inputs`` are the paths and SHA-256 of the
+    artifacts that task had read.
+    """
 
     path: str
     type: str = ""
@@ -277,6 +283,8 @@ class Artifact:
     sha256: str = ""
     written_by: str = ""
     reason: str = ""
+    commit: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

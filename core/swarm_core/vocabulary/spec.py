@@ -128,7 +128,8 @@ class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
     ``effort`` is how hard every agent thinks, empty for each model's own; it is one for all, because agents of a model
-    with different efforts share no cache.
+    with different efforts share no cache. ``artifacts`` is what happens to a file in ``artifacts/`` that nobody
+    registered: ``flag`` (it is told), ``strict`` (it is taken out), or ``off`` (no artifact is looked at).
     """
 
     services: Mapping[str, ServiceSpec]
@@ -136,6 +137,7 @@ class SwarmSpec:
     max_parallel: int = 4
     script: str = "rehearsal"
     effort: str = ""
+    artifacts: str = "flag"
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
     permissions: PermissionSpec = PermissionSpec()
