@@ -142,7 +142,7 @@ class Desk:
         self.transcript_path = self.top / f"{self.instance}.jsonl"
         self.log_path = self.top / "logs" / f"{self.instance}.log"
 
-    def loop(self, model: Model, *, ending: EndingTool | None = None, max_turns: int = 20) -> AgentLoop:
+    def loop(self, model: Model, *, ending: EndingTool | None = None, max_turns: int = 20, **more: Any) -> AgentLoop:
         service = self.instance.rpartition("-")[0]
         seat = Seat(self.instance, service, "task_001", "Build the api", "claude-sonnet-5-5", "Be good.")
         return AgentLoop(
@@ -156,6 +156,7 @@ class Desk:
             self._report,
             max_turns=max_turns,
             random=Random(7),
+            **more,
         )
 
     async def work(self, *events: ModelEvent | Exception, iteration: int = 1, **options: Any) -> Outcome:

@@ -53,6 +53,19 @@ async def test_a_run_at_work_has_no_banner(tmp_path: Path) -> None:
         assert not at.room.screen.query_one("#banner").display
 
 
+async def test_a_limit_stands_in_the_banner_until_it_has_passed(tmp_path: Path) -> None:
+    async with visit(tmp_path, "two at work", size=WIDE) as at:
+        clock = at.room.clock = RunningClock()
+        until = "2026-11-21T10:05:00.000Z"
+        data = {"gate": "p/m\x1b[31m", "until": until, "wait_s": 55.0, "reason": "429"}
+        await at.happen(Draft("limit.reached", data))
+        assert "◔ p/m" in banner(at)
+        assert "is limited until 10:05:00" in banner(at)
+        clock.time = "2026-11-21T10:05:01.000Z"
+        at.room.screen.pulse()  # type: ignore[attr-defined]
+        assert not at.room.screen.query_one("#banner").display
+
+
 @pytest.mark.parametrize(
     ("event", "words"),
     [

@@ -12,7 +12,7 @@ from typing import Any
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.view import RunView
-from swarm_core.vocabulary.waits import waits_for
+from swarm_core.vocabulary.waits import limits, waits_for
 from swarm_tui import words
 from swarm_tui.widgets.line_pane import Row
 
@@ -23,7 +23,7 @@ OVER = ("closed", "resolved")
 # -- the run
 
 
-def banner(view: RunView) -> list[Row]:
+def banner(view: RunView, now: str) -> list[Row]:
     """What the operator must know of the whole run, with the key that goes on; nothing while all is well."""
     if view.is_over:
         return []
@@ -35,6 +35,7 @@ def banner(view: RunView) -> list[Row]:
     for service, reason in view.held_services.items():
         held = (f" ‖ {clean_line(service, 40)} is held", "accent")
         rows.append((held, (" · S frees it", "accent"), (" · ", "muted"), (clean_line(reason), "plain")))
+    rows += [((" ◔ ", "accent"), (clean_line(told), "plain")) for told in limits(view, now)]
     if view.run.drift:
         names = clean_line(", ".join(view.run.drift))
         said = f"{names} changed since the run began; this run goes on with its own copy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from swarm_core.vocabulary.budgets import WARNING_SHARE, Amounts, share
 from swarm_core.vocabulary.entities import Instance, Run, Task, Usage
 from swarm_core.vocabulary.view import RunView
 
@@ -105,6 +106,20 @@ def short(number: int) -> str:
 
 def spent(usage: Usage) -> str:
     return f"{short(usage.tokens)} tok ${usage.cost_usd:.2f}"
+
+
+def tightest(view: RunView) -> tuple[str, str]:
+    """The budget of which most is spent (``62% of run.usd``) and its style; empty if there is none."""
+    shares = [
+        (share(budget, view.spent.get(budget.scope, Amounts()).of(budget.dimension)), budget)
+        for budget in view.budgets.values()
+    ]
+    if not shares:
+        return ("", "muted")
+    used, budget = max(shares, key=lambda pair: (pair[1].status == "exhausted", pair[0]))
+    if budget.status == "exhausted":
+        return (f"{budget.id} used up", "bad")
+    return (f"{int(used * 100)}% of {budget.id}", "accent" if used >= WARNING_SHARE else "muted")
 
 
 def cached(usage: Usage) -> str:

@@ -7,7 +7,7 @@ the call is made, and what it used once it ended, however it ended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from swarm_core.vocabulary.errors import ModelError
 
@@ -38,11 +38,32 @@ class Permit(Protocol):
         ...
 
 
+@runtime_checkable
+class Narrow(Protocol):
+    """A permit that gives less than was asked for: no more output tokens, and no longer, than it says."""
+
+    max_tokens: int
+    max_s: float | None
+
+    def made(self) -> None:
+        """Called when the call is about to be sent; if it never is, the call was not made when it is settled."""
+        ...
+
+
 class Admission(Protocol):
     """Somebody who has to agree to a call."""
 
     async def enter(self, call: Call) -> Permit:
         """Wait until the call may be made. Raises ModelError if it never may; may be cancelled while waiting."""
+        ...
+
+
+@runtime_checkable
+class Pacing(Admission, Protocol):
+    """An Admission that waits, for everybody who asks it, until a server may be asked again."""
+
+    def held_s(self, error: ModelError) -> float | None:
+        """Seconds for which ``enter`` holds everybody back because of such an error; None if it does not."""
         ...
 
 

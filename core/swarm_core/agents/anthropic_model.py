@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -27,22 +27,31 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 15.0
 FACTS_TIMEOUT_S = 5.0
+OnResponse = Callable[[str, int, Mapping[str, str]], None]
 
 
 class AnthropicModel:
     """The Claude models behind ``base_url``.
 
     Without ``api_key`` the library looks where it always does (``ANTHROPIC_API_KEY``, a profile). ``idle_s`` is how
-    long a stream may be silent before it is given up.
+    long a stream may be silent before it is given up. ``on_response`` is told the model that was asked for, the status
+    and the headers of every response, as soon as they are there.
     """
 
     def __init__(
-        self, *, api_key: str | None = None, base_url: str | None = None, idle_s: float = 300.0, clock: Clock
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        idle_s: float = 300.0,
+        clock: Clock,
+        on_response: OnResponse = lambda model, status, headers: None,
     ) -> None:
         self._api_key = api_key or None
         self._base_url = base_url
         self._idle_s = idle_s
         self._clock = clock
+        self._on_response = on_response
         self._client: Any = None
         self._connecting = asyncio.Lock()
         self._facts: dict[str, ModelFacts] = {}
@@ -61,6 +70,7 @@ class AnthropicModel:
                 await open_things.enter_async_context(watch)
                 answer = client.messages.with_streaming_response.create(**request_body(request, facts))
                 response = await watch.over(open_things.enter_async_context(answer))
+                self._on_response(request.model, response.status_code, response.headers)
                 chunks = response.iter_bytes()
                 lines, assembly = EventLines(), TurnAssembly()
                 while assembly.turn is None:
@@ -73,6 +83,8 @@ class AnthropicModel:
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - no error of a library leaves this port
+            if (response := getattr(error, "response", None)) is not None:
+                self._on_response(request.model, response.status_code, response.headers)
             raise model_error(error, now=self._clock.now(), secrets=self._secrets()) from None
 
     async def close(self) -> None:

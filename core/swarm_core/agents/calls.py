@@ -19,7 +19,10 @@ from .transcript import Transcript
 
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
-_SHOWN_ARGUMENTS = ("file_path", "command", "pattern", "path", "url", "message")
+_SHOWN_ARGUMENTS = (
+    *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
+    *("type", "task_id", "skill"),
+)
 
 Tell = Callable[..., Awaitable[None]]
 

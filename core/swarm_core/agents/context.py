@@ -78,7 +78,7 @@ def opening_message(
     constraints: Sequence[str] = (),
     closing: str = f"Work on it now. End with `{HANDOFF}`.",
 ) -> str:
-    """The first message to whoever works on ``task`` without a history of it.
+    """The first message to whoever works on ``task`` without a history of it, with the checkpoint left of it.
 
     ``dependencies`` are the finished tasks this one builds on, ``notes`` the operator's words on rejected rounds,
     ``tools`` says which tools are open to the agent (``open_tools``), ``closing`` how the work is ended.
@@ -94,6 +94,8 @@ def opening_message(
     if constraints:
         parts.append("Constraints:\n" + "\n".join(f"- {_line(text)}" for text in constraints))
     parts.extend(_handed_off(dependency) for dependency in dependencies)
+    if task.checkpoint:
+        parts.append(f"Who worked on it before you left this note on how far it is:\n{quote(task.checkpoint)}")
     if notes:
         parts.append(_notes(notes))
     parts.append(closing)

@@ -108,6 +108,7 @@ _HINTS: Mapping[ModelFailure, str] = {
     REQUEST: "look at the model and the task's size; the same request fails again",
 }
 MAX_MESSAGE_CHARS = 600
+_UNCONNECTED = frozenset({"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror"})
 
 
 def kind_of(error: BaseException) -> ModelFailure:
@@ -141,7 +142,17 @@ def model_error(error: BaseException, *, now: str, secrets: Iterable[str] = ()) 
         kind=kind,
         wait_s=wait_s if kind in (LIMIT, OVERLOAD) else None,
         hint=_HINTS.get(kind, ""),
+        is_free=_is_free(error),
     )
+
+
+def _is_free(error: BaseException) -> bool | None:
+    """Whether the server is known to have produced nothing; None where the kind of the failure has to decide."""
+    if isinstance(error, (StreamError, StreamTruncated)):
+        return False
+    if _status(error) >= 400 or type(_root_cause(error)).__name__ in _UNCONNECTED:
+        return True
+    return None
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -20,9 +20,10 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
 
-from .admission import Admission, Call, Permit, most_input_tokens
+from .admission import Admission, Call, Narrow, Pacing, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
+from .limits.fallback import seen_by
 from .log import AgentLog
 from .model import CACHE_TTL_S, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
 from .patience import MAX_RETRIES, Patience
@@ -65,7 +66,8 @@ class AgentLoop:
     """Runs one agent. ``ending`` is the tool that ends its work, ``report`` takes what belongs into the journal.
 
     ``clearance`` returns when the next step may be taken: it is asked before each turn and each tool call. ``beat`` is
-    told of every sign of life. ``admissions`` are asked in their order before every attempt at a turn.
+    told of every sign of life. ``admissions`` are asked in their order before every attempt at a turn. ``choose`` names
+    the model for an attempt; by default it is the seat's.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class AgentLoop:
         clearance: Callable[[], Awaitable[None]] = always,
         beat: Callable[[], None] = lambda: None,
         admissions: Sequence[Admission] = (),
+        choose: Callable[[], str] | None = None,
     ) -> None:
         self._seat = seat
         self._model = model
@@ -96,9 +99,11 @@ class AgentLoop:
         self._clearance = clearance
         self._beat = beat
         self._admissions = admissions
+        self._choose = choose or (lambda: seat.model)
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, clearance)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
+        self._asked_s = 0.0
 
     @staticmethod
     def tools_of(toolbox: Toolbox, ending: EndingTool) -> Sequence[ToolDefinition]:
@@ -180,20 +185,22 @@ class AgentLoop:
         patience = Patience(self._random)
         while True:
             await self._clearance()
-            started_s = self._clock.monotonic_s()
             try:
                 turn = await self._admitted()
                 break
             except ModelError as error:
                 self._log.flush()
+                if (held_s := self._held_s(error)) is not None and patience.bears(error):
+                    await self._tell_failure(error, held_s, patience.attempt)
+                    continue  # where it waits, everybody does
                 wait_s = patience.wait_s(error)
                 if wait_s is None:
                     self._log.write("error", str(error))
                     raise
                 await self._wait(error, wait_s, patience.attempt)
-        ms = round((self._clock.monotonic_s() - started_s) * 1000)
+        ms = round((self._clock.monotonic_s() - self._asked_s) * 1000)
         feature = "reminder" if self._transcript.nudges else self._seat.feature
-        cost = cost_usd(turn.model, turn.usage)
+        cost = cost_usd(turn.model, turn.usage, self._clock.now())
         turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
         self._transcript.add_turn(turn)
         if cost is None and self._transcript.turns == 1:
@@ -217,14 +224,15 @@ class AgentLoop:
         """One attempt, with leave of everybody who counts calls, and settled with them however it ends."""
         request, seat = self._request(), self._seat
         most = most_input_tokens(request, self._transcript)
-        call = Call(seat.instance, seat.service, seat.task, seat.model, most, seat.max_tokens)
+        call = Call(seat.instance, seat.service, seat.task, request.model, most, seat.max_tokens)
         permits: list[Permit] = []
         turn: Turn | None = None
         failure: ModelError | None = None
         try:
             for admission in self._admissions:
                 permits.append(await admission.enter(call))
-            turn = await self._attempt(request)
+            narrow = [permit for permit in permits if isinstance(permit, Narrow)]
+            turn = replace(await self._narrowed(request, narrow), asked=request.model)
             return turn
         except ModelError as error:
             failure = error
@@ -233,12 +241,27 @@ class AgentLoop:
             for permit in reversed(permits):
                 permit.settle(turn, failure)
 
+    async def _narrowed(self, request: ModelRequest, permits: Sequence[Narrow]) -> Turn:
+        """The attempt itself, with no more output and no longer than it was admitted for."""
+        self._asked_s = self._clock.monotonic_s()
+        for permit in permits:
+            permit.made()
+        max_tokens = min((permit.max_tokens for permit in permits), default=request.max_tokens)
+        max_s = min((permit.max_s for permit in permits if permit.max_s is not None), default=None)
+        try:
+            async with asyncio.timeout(max_s) as limit:
+                return await self._attempt(replace(request, max_tokens=max_tokens))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise ModelError(f"the budget left {max_s:g} s for this call", kind=ModelFailure.TRUNCATED) from None
+
     def _request(self) -> ModelRequest:
-        seat = self._seat
+        seat, model = self._seat, self._choose()
         return ModelRequest(
-            model=seat.model,
+            model=model,
             system=seat.system,
-            messages=self._transcript.messages,
+            messages=seen_by(model, self._transcript.messages, self._transcript.makers(seat.model)),
             tools=self._tools,
             max_tokens=seat.max_tokens,
             effort=seat.effort,
@@ -273,11 +296,14 @@ class AgentLoop:
                 await close()
         raise ModelError("the model's stream ended without a turn", kind=ModelFailure.TRUNCATED)
 
-    async def _wait(self, error: ModelError, wait_s: float, attempt: int) -> None:
-        """Report the failure, then wait; a limit that takes a while shows as the agent waiting."""
-        is_limit = error.kind is ModelFailure.LIMIT
-        count = f"{attempt}" if is_limit else f"{attempt}/{MAX_RETRIES}"
-        self._log.write("note", f"{error.message} — attempt {count} failed ({error.kind}), again in {wait_s:.1f} s")
+    def _held_s(self, error: ModelError) -> float | None:
+        waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
+        return max((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    async def _tell_failure(self, error: ModelError, wait_s: float, attempt: int, of: str = "") -> None:
+        self._log.write(
+            "note", f"{error.message} — attempt {attempt}{of} failed ({error.kind}), again in {wait_s:.1f} s"
+        )
         await self._tell(
             "llm.retry",
             kind=str(error.kind),
@@ -285,6 +311,11 @@ class AgentLoop:
             attempt=attempt,
             message=clean_line(error.message, 300),
         )
+
+    async def _wait(self, error: ModelError, wait_s: float, attempt: int) -> None:
+        """Report the failure, then wait; a limit that takes a while shows as the agent waiting."""
+        is_limit = error.kind is ModelFailure.LIMIT
+        await self._tell_failure(error, wait_s, attempt, "" if is_limit else f"/{MAX_RETRIES}")
         if not (is_limit and wait_s > SHOWN_WAIT_S):
             await self._sleep(wait_s)
             return

@@ -59,12 +59,16 @@ class ThinkingDelta:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped."""
+    """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped.
+
+    ``model`` is who answered by its own account, ``asked`` the name by which it was asked, if that is known.
+    """
 
     content: Sequence[Mapping[str, Any]]
     stop_reason: str
     usage: Usage
     model: str
+    asked: str = ""
 
     @property
     def tool_calls(self) -> list[Mapping[str, Any]]:

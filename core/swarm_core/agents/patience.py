@@ -11,6 +11,7 @@ from random import Random
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 
 MAX_RETRIES = 3
+MAX_HELD = 30
 MAX_BACKOFF_S = 60.0
 MAX_JITTER_S = 5.0
 
@@ -22,7 +23,17 @@ class Patience:
         self._random = random
         self._limits = 0
         self._failures = 0
+        self._held = 0
         self.attempt = 0
+
+    def bears(self, error: ModelError) -> bool:
+        """Weigh a failure that everybody waits out together: it costs no attempt, until there were far too many.
+
+        Were there no end to it, a request that breaks the server each time would be sent for ever.
+        """
+        self._held += 1
+        self.attempt = self._held
+        return error.is_retryable and (error.kind is ModelFailure.LIMIT or self._held <= MAX_HELD)
 
     def wait_s(self, error: ModelError) -> float | None:
         """Seconds to wait before the next attempt; None when there should be none.

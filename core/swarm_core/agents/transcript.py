@@ -4,7 +4,7 @@ Lines, by their ``line`` field::
 
     opened      iteration, text             the message that opened a quality round
     user        text                        a later message of ours: a nudge
-    assistant   content, stop_reason, usage, model
+    assistant   content, stop_reason, usage, model, asked (the name of the model in the request)
     tool_result tool_use_id, text, is_error written as soon as that tool finished
 
 Blocks are kept as they came. What was said is never rewritten: a model's signed thinking is bound to the messages
@@ -49,11 +49,16 @@ class Transcript:
         self.prompt_tokens = 0
         self.unseen_bytes = 0
         self._messages: list[Message] = []
+        self._makers: list[str] = []
 
     @property
     def messages(self) -> list[Message]:
         """The history as the Messages API takes it; complete when nothing is ``pending``."""
         return list(self._messages)
+
+    def makers(self, default: str) -> list[str]:
+        """The model that was asked for each assistant message; ``default`` where that was not written down."""
+        return [asked or default for asked in self._makers]
 
     @property
     def pending(self) -> list[Mapping[str, Any]]:
@@ -72,7 +77,7 @@ class Transcript:
     def add_turn(self, turn: Turn) -> None:
         usage = asdict(turn.usage)
         line = {"line": "assistant", "content": list(turn.content), "stop_reason": turn.stop_reason}
-        self._add({**line, "usage": usage, "model": turn.model})
+        self._add({**line, "usage": usage, "model": turn.model, "asked": turn.asked})
 
     def add_result(self, tool_use_id: str, text: str, *, is_error: bool) -> None:
         self._add({"line": "tool_result", "tool_use_id": tool_use_id, "text": text, "is_error": is_error})
@@ -147,7 +152,9 @@ class Transcript:
                 raise ValueError(f"unknown line {other!r}")
 
     def _take_turn(self, line: Mapping[str, Any]) -> None:
-        self.last = Turn(line["content"], line["stop_reason"], Usage(**line["usage"]), line["model"])
+        self.last = Turn(
+            line["content"], line["stop_reason"], Usage(**line["usage"]), line["model"], line.get("asked", "")
+        )
         self.results = {}
         self.turns += 1
         usage = self.last.usage
@@ -159,6 +166,7 @@ class Transcript:
         content = [block for block in line["content"] if block.get("type") != "text" or block.get("text")]
         if content and self.last.stop_reason != "refusal":
             self._messages.append({"role": "assistant", "content": content})
+            self._makers.append(self.last.asked)
 
     def _take_result(self, line: Mapping[str, Any]) -> None:
         if not any(call["id"] == line["tool_use_id"] for call in self.pending):

@@ -36,6 +36,8 @@ COMMANDS = (
     "logs",
     "trace",
     "metrics",
+    "cost",
+    "budget",
     "permissions",
     "worktree",
     "backup",

@@ -6,10 +6,13 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from swarm_core.client import Answer, SwarmClient
+from swarm_core.vocabulary.budgets import Amounts, in_units, share, told
+from swarm_core.vocabulary.entities import Budget
 from swarm_core.vocabulary.errors import DecisionRefused, EngineError, RunFailed, UsageError
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView
@@ -109,6 +112,39 @@ def exit_code(view: RunView) -> int:
     if view.run.status != "completed":
         return RunFailed.exit_code
     return 0 if view.run.landed else UNLANDED_EXIT
+
+
+def _spent(view: RunView, budget: Budget) -> int:
+    """What was spent of a budget, in its dimension's smallest unit."""
+    return view.spent.get(budget.scope, Amounts()).of(budget.dimension)
+
+
+def budget_document(view: RunView) -> list[dict[str, Any]]:
+    """Each budget with what was ``spent``, is ``reserved`` by calls under way, and its ``share`` of the limit."""
+    out = []
+    for budget in view.budgets.values():
+        used = _spent(view, budget)
+        amounts = {
+            "spent": in_units(used, budget.dimension),
+            "reserved": in_units(_reserved(view, budget), budget.dimension),
+            "share": round(share(budget, used), 4),
+        }
+        out.append({**asdict(budget), **amounts})
+    return out
+
+
+def budget_lines(view: RunView) -> Iterator[str]:
+    if not view.budgets:
+        yield "no budget: add `budgets:` to multi-agent.yaml before a run"
+    for budget in view.budgets.values():
+        gate = view.latest_budget_gate(budget.id)
+        waits = f"  {gate} waits for you" if gate else ""
+        yield f"{budget.id:<28} {budget.status:<10} {told(budget, _spent(view, budget))}{waits}"
+
+
+def _reserved(view: RunView, budget: Budget) -> int:
+    calls = (call for call in view.open_calls.values() if budget.scope in call.scopes)
+    return sum(call.most.of(budget.dimension) for call in calls)
 
 
 def pace(text: str) -> float:

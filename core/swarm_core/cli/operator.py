@@ -15,8 +15,11 @@ MAX_ATTEMPTS = 3
 
 
 def approve_all(place: str, service: str, round_: int) -> tuple[str, str]:
-    """Yes to everything, but a task that keeps failing is given up: what fails the same way each time would cost a
-    call each time and never end. Nobody gives leave in an operator's place: what a rule asks about is refused."""
+    """Yes to everything but more money. A task that keeps failing is given up: what fails the same way each time would
+    cost a call each time and never end. Nobody gives leave in an operator's place: what a rule asks about is refused.
+    """
+    if place == "budget":
+        return "reject", "nobody was there to raise it"
     if place in ("permission", "trust"):
         return "reject", "nobody is there to be asked; the operator can allow it with a rule in multi-agent.yaml"
     if place == "escalation" and round_ >= MAX_ATTEMPTS:

@@ -11,9 +11,9 @@ from swarm_core.client import EngineStatus
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Usage
 from swarm_core.vocabulary.view import RunView
-from swarm_core.vocabulary.waits import waits_for
+from swarm_core.vocabulary.waits import limits, waits_for
 
-from .common import Parsers, add_run_option, chosen_run, here
+from .common import Parsers, add_run_option, budget_document, budget_lines, chosen_run, here
 
 
 def add(parsers: Parsers) -> None:
@@ -39,7 +39,9 @@ def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
         "seq": view.last_seq,
         "engine": asdict(engine),
         "usage": _usage(view.usage),
+        "budgets": budget_document(view),
         "denials": view.denials,
+        "limits": [asdict(limit) for limit in view.limits.values()],
         "held_services": dict(view.held_services),
         "incidents": [asdict(incident) for incident in view.incidents.values()],
         "phases": [asdict(phase) for phase in view.phases.values()],
@@ -67,10 +69,13 @@ def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
         f"  {usage.tokens} tokens  ${usage.cost_usd:.4f}{cached}  {len(view.open_gates)} gates waiting"
         f"  {view.denials} denials",
     ]
+    if view.budgets:
+        out += [f"  budget {line}" for line in budget_lines(view)]
     if run.reason:
         out.append(f"  {run.reason}")
     if view.is_held:
         out.append(f"  held ({run.pause or run.status}): swarm-tui resume goes on")
+    out += [f"  {told}" for told in limits(view, now)]
     out += [f"  service {name}: {reason}" for name, reason in view.held_services.items()]
     out += [f"  {name} changed since the run began; the run goes on with its own copy" for name in run.drift]
     out += [

@@ -29,11 +29,15 @@ from swarm_core.vocabulary.spec import (
     SwarmSpec,
 )
 
+from .budgets import read_budgets
 from .marked import Marked, read
+from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
 
 KNOWN_TOOLS = frozenset(
-    {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "Glob", "Grep", "WebFetch", "commit", "handoff", "plan_tasks"}
+    {ALL_TOOLS, "Read", "Write", "Edit", "Bash", "BashOutput", "TaskStop", "Glob", "Grep", "WebFetch", "Skill"}
+    | {"commit", "handoff", "plan_tasks", "request_tasks", "artifact_write", "update_status", "finding", "question"}
+    | {"ask_architect", "checkpoint"}
 )
 DEFAULT_ARCHITECT = ServiceSpec(
     key=ARCHITECT,
@@ -42,6 +46,7 @@ DEFAULT_ARCHITECT = ServiceSpec(
     directories=("/",),
 )
 
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 PLANNERS = ("anthropic", "scripted")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -56,6 +61,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "frameworks": ("frameworks", Marked.texts),
     "mcp_servers": ("mcp_servers", Marked.texts),
     "model": ("model", Marked.text),
+    "fallback_models": ("fallback_models", Marked.texts),
     "adapter": ("adapter", lambda m: m.choice(ADAPTERS)),
     "command": ("command", Marked.texts),
     "profile": ("profile", lambda m: m.choice(PROFILES)),
@@ -66,12 +72,14 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
+    "network": ("network", lambda m: tuple(_host(item) for item in m.sequence())),
     "permissions": ("permissions", service_permissions),
 }
 _TOP = (
     "version",
     "services",
     "model",
+    "fallback_models",
     "adapter",
     "script",
     "max_parallel",
@@ -79,6 +87,8 @@ _TOP = (
     "checks",
     "artifacts",
     "permissions",
+    "mcp_servers",
+    "budgets",
 )
 
 
@@ -98,7 +108,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         raise root.wrong("services are missing", "add a 'services:' mapping, see swarm-tui init")
     model = top["model"].text() if "model" in top else DEFAULT_MODEL
     adapter = top["adapter"].choice(ADAPTERS) if "adapter" in top else "anthropic"
-    services = {key: _service(key, marked, model, adapter) for key, marked in top["services"].items()}
+    fallbacks = tuple(top["fallback_models"].texts()) if "fallback_models" in top else ()
+    services = {key: _service(key, marked, model, fallbacks, adapter) for key, marked in top["services"].items()}
     if not any(not service.is_architect for service in services.values()):
         raise top["services"].wrong("no service can take a task", "add one besides the architect")
     if ARCHITECT not in services:
@@ -108,6 +119,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
             access_level="global_read",
             directories=("/",),
             model=model,
+            fallback_models=fallbacks,
             adapter=adapter if adapter in PLANNERS else "anthropic",
         )
         services = {ARCHITECT: architect, **services}
@@ -116,20 +128,24 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "budgets" in top:
+        extras["budgets"] = read_budgets(top["budgets"], services)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "artifacts" in top:
         extras["artifacts"] = top["artifacts"].choice(ARTIFACT_MODES)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
+    if "mcp_servers" in top:
+        extras["mcp_servers"] = servers(top["mcp_servers"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 
 
-def _service(key: str, marked: Marked, model: str, adapter: str) -> ServiceSpec:
+def _service(key: str, marked: Marked, model: str, fallbacks: tuple[str, ...], adapter: str) -> ServiceSpec:
     if SLUG.fullmatch(key) is None:
         raise marked.wrong("a service's name is lower-case letters, digits and dashes")
-    values: dict[str, Any] = {"model": model, "adapter": adapter}
+    values: dict[str, Any] = {"model": model, "fallback_models": fallbacks, "adapter": adapter}
     for name, value in marked.fields(_SERVICE).items():
         field, reader = _SERVICE[name]
         values[field] = reader(value)
@@ -168,6 +184,14 @@ def _directory(marked: Marked) -> str:
     return "/".join(parts) or "/"
 
 
+def _host(marked: Marked) -> str:
+    """A host that may be reached: a name, ``*.`` and a name, or either with a port."""
+    text = marked.text().strip().lower()
+    if _HOST.fullmatch(text) is None:
+        raise marked.wrong(f"{text!r} is not a host", "write example.org, *.example.org or example.org:8443")
+    return text
+
+
 def _check(marked: Marked) -> CheckSpec:
     fields = marked.fields(("name", "command", "timeout"))
     if missing := sorted({"name", "command"} - fields.keys()):
@@ -190,8 +214,5 @@ def _warnings(services: dict[str, ServiceSpec]) -> list[str]:
         for tool in service.tools_allowed:
             if tool not in KNOWN_TOOLS:
                 out.append(f"{service.key}: tool {tool!r} is not known and will not be offered")
-        if service.mcp_servers:
-            names = ", ".join(service.mcp_servers)
-            out.append(f"{service.key}: MCP servers are not started by this version ({names})")
     out += [f"shared directory {path}: {', '.join(keys)}" for path, keys in owners.items() if len(keys) > 1]
     return out

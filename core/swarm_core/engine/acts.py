@@ -33,9 +33,11 @@ from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .artifacts import Registrar
+from .budget_evidence import budget_evidence
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .foreign_act import seat_for
+from .ledger import Ledger
 from .models import ModelPool
 from .permissions import Rulebook
 from .rollback import reopened_phases, taken_back
@@ -51,6 +53,7 @@ class Hands:
     def __init__(self, runner: Runner, models: ModelPool) -> None:
         self.runner, self.layout, self.clock = runner, runner.layout, runner.clock
         self.models = models
+        self.ledger = Ledger(runner.view, runner.spec, runner.clock, runner.recorder.enqueue, runner.moved, runner.wake)
         self.permissions = Rulebook(runner)
         self.artifacts = Registrar(runner)
         self._hub: Hub | None = None
@@ -203,6 +206,8 @@ class Hands:
                 return await self._merge_evidence(gate, self.view.tasks[gate.task])
             case "landing":
                 return await self._landing_evidence(gate)
+            case "budget":
+                return budget_evidence(gate, self.view)
             case "permission" | "trust":
                 return await self.permissions.evidence(gate)
             case _:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swarm_core.agents.adapters.base import Assignment
@@ -23,10 +26,12 @@ from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
 from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
 from swarm_core.agents.model_facts import turn_tokens
+from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
+from swarm_core.tools.mcp import mcp_tools
 from swarm_core.tools.scope import Scope
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
@@ -36,8 +41,12 @@ from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
+from .agent_desk import AgentDesk
+from .artifact_writing import propose
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .limits import Paced
+from .mcp_servers import servers_for
 from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
@@ -124,7 +133,10 @@ class AgentAct:
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
         workers = self.runner.spec.workers
+        self.scope = replace(self.scope, owned=self.hands.artifacts.owned_by(service.key))
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
+        own += own_tools(self._desk(hub))
+        own += await self._served(log)
         toolbox, ending = equip(
             self.scope,
             self.scratch,
@@ -166,6 +178,7 @@ class AgentAct:
             about=task.about,
             about_service=about.assigned_to if about else "",
         )
+        paced = Paced(self, self.hands.models)
         loop = AgentLoop(
             seat,
             self.hands.models.get(service, view.run.options),
@@ -174,23 +187,39 @@ class AgentAct:
             Transcript(self.layout.transcript(self.instance.id, task.id)),
             log,
             self.clock,
-            self._report,
+            self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
             beat=lambda: self.runner.watch.beat(task.id),
+            admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
+            choose=paced.choose,
         )
         notes = [*task.notes[-1:], *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
         assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
-        return await NativeAdapter(loop).run(assignment)
+        try:
+            return await NativeAdapter(loop).run(assignment)
+        finally:
+            await toolbox.close()
 
     async def clearance(self) -> None:
-        """Wait for leave to take the next step; time spent held does not count against the task."""
+        """Wait for leave to take the next step."""
+        with self.off_the_clock():
+            await self.runner.clearance(self.task.id)
+
+    @contextmanager
+    def off_the_clock(self) -> Iterator[None]:
+        """Time spent held does not count against the task, however long it is."""
+        if (when := self.limit.when()) is None:  # somebody else has stopped the clock
+            yield
+            return
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
-        await self.runner.clearance(self.task.id)
-        if (held_s := loop.time() - asked_s) > 0.1 and (when := self.limit.when()) is not None:
-            self.limit.reschedule(when + held_s)
+        self.limit.reschedule(None)
+        try:
+            yield
+        finally:
+            self.limit.reschedule(when + loop.time() - asked_s)
 
     def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""
@@ -210,6 +239,20 @@ class AgentAct:
             tools=tools,
         )
 
+    async def _served(self, log: AgentLog) -> list[Tool]:
+        """The tools of the service's MCP servers."""
+        if not self.service.mcp_servers:
+            return []
+        trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
+        found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
+        return await mcp_tools(found, self.scope, self.scratch, say=say)
+
+    def _desk(self, hub: Hub) -> AgentDesk:
+        def artifact(type: str, content: str) -> Awaitable[ToolResult]:
+            return propose(self, hub, type, content)
+
+        return AgentDesk(self.runner, self.task, self.instance, artifact, self.report, self._request)
+
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""
         view = self.runner.view
@@ -217,7 +260,7 @@ class AgentAct:
         if mine:
             return "The architect already weighs a request of yours. Go on with your own task."
         request = f"{self.task.id}-{view.last_seq}"
-        await self._report(Draft("tasks.requested", {"request": request, "reason": clean(reason)}))
+        await self.report(Draft("tasks.requested", {"request": request, "reason": clean(reason)}))
         return "The architect will weigh it. Go on with your own task."
 
     def _notices(self) -> list[str]:
@@ -230,7 +273,7 @@ class AgentAct:
             "now: resolve them, keep both intentions, run the tests and commit."
         ]
 
-    async def _report(self, draft: Draft) -> None:
+    async def report(self, draft: Draft) -> None:
         """Journal what the loop noticed, under this task and instance."""
         own = Draft(draft.kind, draft.data, actor=self.instance.id, task=self.task.id, agent=self.instance.id)
         await self.runner.record(own)
@@ -277,7 +320,7 @@ class AgentAct:
             "insertions": commit.stat.insertions,
             "deletions": commit.stat.deletions,
         }
-        await self._report(Draft("commit.created", data))
+        await self.report(Draft("commit.created", data))
 
     async def _sweep(self, hub: Hub) -> None:
         """Move changes outside the service's directories, made past the tools, into quarantine and journal them."""
@@ -286,7 +329,7 @@ class AgentAct:
             kept = f"; it is kept at {found.kept_at}" if found.kept_at else ""
             message = f"{found.what} was changed behind git's back and has been put right{kept}"
             data = {"tool": "Bash", "target": found.what, "rule": "git_dir", "message": message}
-            await self._report(Draft("policy.denied", data))
+            await self.report(Draft("policy.denied", data))
         self.notes += await self.hands.artifacts.take_back(self, hub, changes)
         stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
         if not stray:
@@ -298,7 +341,7 @@ class AgentAct:
             "rule": "directories",
             "message": f"{len(moved)} changes outside {', '.join(self.service.directories)} were put into quarantine",
         }
-        await self._report(Draft("policy.denied", data))
+        await self.report(Draft("policy.denied", data))
 
     # -- the outcome
 
@@ -325,7 +368,7 @@ class AgentAct:
         path = self.layout.plan if self.task.id == PLANNING_TASK else self.layout.dir / f"plan-{self.task.id}.json"
         await asyncio.to_thread(replace_durably, path, text.encode())
         sha256 = hashlib.sha256(text.encode()).hexdigest()
-        await self._report(Draft("artifact.written", {"type": "plan", "path": path.name, "sha256": sha256, **changes}))
+        await self.report(Draft("artifact.written", {"type": "plan", "path": path.name, "sha256": sha256, **changes}))
         await self._submit("", Stat())
 
     def _planned(self, task: PlannedTask, ids: Mapping[str, str], number: int) -> dict[str, Any]:
@@ -349,7 +392,7 @@ class AgentAct:
             "whats_left": handoff.whats_left,
             "recommendation": handoff.recommendation,
         }
-        await self._report(Draft("handoff.recorded", data))
+        await self.report(Draft("handoff.recorded", data))
         await self.hands.artifacts.handed_in(self, hub)
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
@@ -365,7 +408,7 @@ class AgentAct:
         }
         if self.command:
             data["command"] = self.command
-        await self._report(Draft("task.submitted", data))
+        await self.report(Draft("task.submitted", data))
 
     async def _fail(self, reason: str, kind: str) -> None:
         await self.runner.fail(self.task.id, str(kind), reason, attempt=self.task.attempt)

@@ -82,6 +82,13 @@ class Registrar:
         kind = self.registry.at(path)
         return f"write {kind.path}" if kind is not None else f"add it to {ARTIFACT_REGISTRY}"
 
+    def owned_by(self, service: str) -> tuple[str, ...]:
+        """The files a service may write besides its directories, because the repository says that it produces them."""
+        if self.registry.is_shipped:
+            return ()
+        kinds = self.registry.types.values()
+        return tuple(sorted(kind.path for kind in kinds if self.registry.is_agent(service, kind.producer)))
+
     async def take_back(self, act: AgentAct, hub: Hub, changes: Sequence[Change]) -> list[str]:
         """Put what a service may not write into quarantine. Returns what to tell the agent, one line each."""
         reasons = {change.path: why for change in changes if (why := self.refusal(act.service.key, change.path))}
@@ -91,7 +98,7 @@ class Registrar:
         for path, why in reasons.items():
             rule = "artifact_owner" if self.registry.at(path) else "artifact_unregistered"
             data = {"tool": "commit", "target": clean_line(path, 200), "rule": rule, "message": clean_line(why, 300)}
-            await act._report(Draft("policy.denied", data))
+            await act.report(Draft("policy.denied", data))
         return [f"{clean_line(why, 300)}. Your change of it was taken out." for why in reasons.values()]
 
     # -- what a task was given
@@ -108,7 +115,7 @@ class Registrar:
         hashes = await self._sha256(hub, [entry for entry in found.values() if entry.kind == "file"])
         reads = tuple(sorted(hashes.items()))
         if reads != self.runner.view.tasks[act.task.id].reads:
-            await act._report(Draft("artifact.read", {"reads": [list(read) for read in reads]}))
+            await act.report(Draft("artifact.read", {"reads": [list(read) for read in reads]}))
 
     async def _sha256(self, hub: Hub, found: Sequence[Entry]) -> dict[str, str]:
         """The SHA-256 of files by path; each version of a file is read once in an engine's life."""
@@ -141,31 +148,36 @@ class Registrar:
             known = self.runner.view.artifacts.get(kind.path)
             if known is not None and known.sha256 == judgement.sha256 and known.status not in ("draft", "superseded"):
                 continue  # told before; a crash came between
-            await self._record(act, hub, commit, kind, judgement)
-            if not judgement.is_valid:
-                told += [f"{fault}{f' -> {fault.hint}' if fault.hint else ''}" for fault in errors(judgement.faults)]
-                told += [] if errors(judgement.faults) else [f"{kind.path}: {judgement.reason}"]
+            await self.record(act, hub, commit, kind, judgement)
+            told += complaints(judgement)
         return told[:MAX_TOLD] + ([f"and {len(told) - MAX_TOLD} more"] if len(told) > MAX_TOLD else [])
 
-    async def _record(self, act: AgentAct, hub: Hub, commit: str, kind: ArtifactType, judgement: Judgement) -> None:
+    async def proposed(self, hub: Hub, commit: str, kind: ArtifactType, content: bytes) -> Judgement:
+        """Judge what an agent is about to write into a tree that stands at ``commit``."""
+        needs = [self.registry.types[key].path for key in kind.depends_on]
+        judged = await judge(self.registry, [(kind, content)])
+        return self._with_needs(kind, judged.judgements[0], await entries(hub.desk, commit, needs))
+
+    async def record(self, act: AgentAct, hub: Hub, commit: str, kind: ArtifactType, judgement: Judgement) -> None:
+        """What was written, and what came of it, as facts."""
         view, path = self.runner.view, kind.path
         if (known := view.artifacts.get(path)) is not None and known.status == "sealed":
-            await act._report(Draft("artifact.superseded", {"path": path}))
+            await act.report(Draft("artifact.superseded", {"path": path}))
         inputs = [list(read) for read in view.tasks[act.task.id].reads]
         about = {"type": kind.key, "path": path, "sha256": judgement.sha256, "commit": commit, "inputs": inputs}
-        await act._report(Draft("artifact.written", about))
+        await act.report(Draft("artifact.written", about))
         await self._verdict(act, hub, commit, kind, judgement)
 
     async def _verdict(self, act: AgentAct, hub: Hub, commit: str, kind: ArtifactType, judgement: Judgement) -> None:
         if not judgement.is_valid:
             faults = [str(fault) for fault in judgement.faults]
             data = {"path": kind.path, "reason": judgement.reason, "faults": faults}
-            await act._report(Draft("artifact.rejected", data))
+            await act.report(Draft("artifact.rejected", data))
             return
-        await act._report(Draft("artifact.validated", {"path": kind.path}))
+        await act.report(Draft("artifact.validated", {"path": kind.path}))
         if moved := await self._moved(act, hub, commit, kind):
             reason = f"was written from another {moved} than the integration line has now"
-            await act._report(Draft("artifact.stale", {"path": kind.path, "reason": reason, "upstream": moved}))
+            await act.report(Draft("artifact.stale", {"path": kind.path, "reason": reason, "upstream": moved}))
 
     async def _moved(self, act: AgentAct, hub: Hub, commit: str, kind: ArtifactType) -> str:
         """What an artifact depends on that has another version on the integration line than where it was written."""
@@ -193,7 +205,7 @@ class Registrar:
             is_same = judgement.sha256 == view.artifacts[kind.path].sha256
             if is_same and judgement.is_valid and not await self._moved(act, hub, commit, kind):
                 inputs = [list(read) for read in view.tasks[act.task.id].reads]
-                await act._report(Draft("artifact.validated", {"path": kind.path, "inputs": inputs}))
+                await act.report(Draft("artifact.validated", {"path": kind.path, "inputs": inputs}))
 
     # -- judging
 
@@ -281,6 +293,15 @@ class Registrar:
             return []
         known = self.runner.view.artifacts.values()
         return [Draft("artifact.sealed", {"path": one.path}) for one in known if one.status == "valid"]
+
+
+def complaints(judgement: Judgement) -> list[str]:
+    """What an agent has to correct, each with its place and the next step."""
+    if judgement.is_valid:
+        return []
+    found = errors(judgement.faults)
+    lines = [f"{fault}{f' -> {fault.hint}' if fault.hint else ''}" for fault in found]
+    return lines or [f"{judgement.path}: {judgement.reason}"]
 
 
 def _oid(found: Mapping[str, Entry], path: str) -> str:

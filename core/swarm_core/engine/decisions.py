@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from swarm_core.tools.permissions.kept import keep
+from swarm_core.vocabulary.budgets import figure
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import ConfigurationError, IllegalTransition
 from swarm_core.vocabulary.events import OPERATOR, Draft
@@ -33,6 +34,8 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
         return await _measure_again(runner, item, gate, f"{gate.document} was changed on disk")
     if verdict == "reject" and gate.place in NEEDS_A_REASON and not note:
         return await _refuse(runner, item, "a rejection needs a reason: the agent works from it (--note)")
+    if verdict == "approve" and (refusal := _too_little(runner, gate, note)):
+        return await _refuse(runner, item, refusal)
     if verdict == "approve" and gate.blockers:
         return await _measure_again(runner, item, gate, "; ".join(gate.blockers))
     data = {"gate": gate.id, "verdict": verdict, "note": note, "evidence": evidence, "command": item.id, "by": item.by}
@@ -45,6 +48,14 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
     except IllegalTransition as error:
         return await _refuse(runner, item, str(error))
     return Verdict(True, run=item.run)
+
+
+def _too_little(runner: Runner, gate: Gate, note: str) -> str:
+    """Why the amount in a note cannot be a budget's new limit; empty if it can, or if there is none."""
+    limit = figure(note) if gate.place == "budget" else None
+    if limit is None or limit > runner.view.budgets[gate.subject].limit:
+        return ""
+    return f"{gate.subject} is at {runner.view.budgets[gate.subject].limit:g}: {limit:g} is no raise"
 
 
 async def _grant(runner: Runner, gate: Gate, scope: str) -> str:

@@ -78,7 +78,7 @@ def plan_evidence(gate: Gate, run: Run, plan: Mapping[str, Any]) -> Evidence:
     parts += [f"{len(reassign)} given to somebody else"] if reassign else []
     parts += [f"{len(cancel)} dropped"] if cancel else []
     return Evidence(
-        document=_encode(lines),
+        document=encode(lines),
         summary=", ".join(parts) or "no change",
         on_yes="The tasks are created; those that depend on nothing start at once, each in its own worktree."
         if tasks
@@ -120,7 +120,7 @@ def merge_evidence(
     if commits:
         lines += ["", "Commits", *(f"  {clean(commit)}" for commit in commits)]
     return Evidence(
-        document=_encode([*lines, "", SEPARATOR, ""]) + diff,
+        document=encode([*lines, "", SEPARATOR, ""]) + diff,
         summary=f"{_size(stat)} · {_verdicts(checks)} · {merges}",
         on_yes=f"{task.id} is merged on the run's integration branch. Your own branch stays as it is.",
         on_no=f"{task.id} goes back to {task.instance} with your comment; its worktree and conversation are kept.",
@@ -158,7 +158,7 @@ def landing_evidence(
     if blockers:
         lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
     return Evidence(
-        document=_encode([*lines, "", SEPARATOR, ""]) + diff,
+        document=encode([*lines, "", SEPARATOR, ""]) + diff,
         summary=f"{_size(stat)} · {_verdicts(checks)} · {how}",
         on_yes=f"{branch} moves to the merged work and your checkout follows; uncommitted changes elsewhere stay.",
         on_no=f"{branch} stays as it is. The work is kept under refs/swarm/unlanded/{run.id}.",
@@ -180,7 +180,7 @@ def escalation_evidence(gate: Gate, task: Task, log_tail: Sequence[str], conflic
     ]
     if log_tail:
         lines += ["", "The last lines of its log", *(f"  {line}" for line in log_tail)]
-    document = _encode([*lines, "", SEPARATOR, ""]) + conflict_diff
+    document = encode([*lines, "", SEPARATOR, ""]) + conflict_diff
     if is_conflict:
         on_yes = f"{task.instance} gets the conflict in its worktree, resolves it, and the result comes to a new gate."
     else:
@@ -215,7 +215,7 @@ def permission_evidence(gate: Gate, ask: Ask, seen: Sequence[tuple[str, int]]) -
     else:
         lines += ["  none: this call can be allowed once, and no more"]
     return Evidence(
-        document=_encode(lines),
+        document=encode(lines),
         summary=f"{ask.tool}: {' '.join(ask.subject.split())[:120]}",
         on_yes="The call is made, in the service's directories and confinement as ever.",
         on_no=f"{ask.instance} gets a refusal with your comment and goes on without it.",
@@ -235,14 +235,14 @@ def trust_evidence(gate: Gate, ask: Ask) -> Evidence:
         "Your yes is for exactly this content: when it changes you are asked again.",
     ]
     return Evidence(
-        document=_encode(lines),
+        document=encode(lines),
         summary=f"{ask.tool}, sha256 {ask.sha256[:12]}",
         on_yes="It runs when an agent of this run needs it; always remembers that for later runs.",
         on_no="It does not run. Agents go on without it.",
     )
 
 
-def _encode(lines: Sequence[str]) -> bytes:
+def encode(lines: Sequence[str]) -> bytes:
     """Each of ``lines`` as one line: the name of a file may have line breaks and must not begin a section with them."""
     return "\n".join(clean(line.replace("\n", "\u240a")) for line in lines).encode()
 

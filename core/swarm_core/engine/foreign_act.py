@@ -47,7 +47,7 @@ class ForeignAct(AgentAct):
         return AcpAdapter() if self.service.adapter == "acp" else HeadlessAdapter()
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
-        scribe = Scribe(log, self._report, self.clock)
+        scribe = Scribe(log, self.report, self.clock)
         premises = Premises(
             self.service,
             self.scope,
@@ -55,7 +55,7 @@ class ForeignAct(AgentAct):
             self.clock,
             scribe.hear,
             judge_by_rules(self.scope),
-            self._clearance,
+            self.clearance,
             lambda: self.runner.watch.beat(self.task.id),
         )
         try:

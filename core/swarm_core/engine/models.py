@@ -16,6 +16,8 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
 
+from .limits import ANTHROPIC, SCRIPTED, SharedLimits
+
 OFFLINE_SCRIPT = "rehearsal"
 
 
@@ -39,15 +41,25 @@ def script_directory(name: str, root: Path) -> Path:
 
 
 class ModelPool:
-    """Makes each model once for a run. ``options`` are those of the run: ``offline``, ``script``, ``speed``."""
+    """Makes each model once for a run. ``options`` are those of the run: ``offline``, ``script``, ``speed``.
 
-    def __init__(self, spec: SwarmSpec, root: Path, clock: Clock, goal: str = "") -> None:
+    ``limits`` are those of the engine, which all its runs share.
+    """
+
+    def __init__(
+        self, spec: SwarmSpec, root: Path, clock: Clock, goal: str = "", limits: SharedLimits | None = None
+    ) -> None:
         self.spec, self.root, self.clock, self.goal = spec, root, clock, goal
+        self.limits = limits or SharedLimits(clock)
         self._scripted: ScriptedModel | None = None
         self._anthropic: Model | None = None
 
     def is_scripted(self, service: ServiceSpec, options: Mapping[str, Any]) -> bool:
         return bool(options.get("offline")) or bool(options.get("script")) or service.adapter == "scripted"
+
+    def provider(self, service: ServiceSpec, options: Mapping[str, Any]) -> str:
+        """Whose limits the service's calls are under."""
+        return SCRIPTED if self.is_scripted(service, options) else ANTHROPIC
 
     def label(self, service: ServiceSpec, options: Mapping[str, Any]) -> str:
         """What a pane shows as the model."""
@@ -64,7 +76,8 @@ class ModelPool:
             if self._anthropic is None:
                 from swarm_core.agents.anthropic_model import AnthropicModel
 
-                self._anthropic = SharedPrefix(AnthropicModel(clock=self.clock), self.clock)
+                model = AnthropicModel(clock=self.clock, on_response=self.limits.gates.observer(ANTHROPIC))
+                self._anthropic = SharedPrefix(model, self.clock)
             return self._anthropic
         if self._scripted is None:
             self._scripted = ScriptedModel(self._scripts(options), self.clock, float(options.get("speed", 1.0)))

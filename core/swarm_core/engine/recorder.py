@@ -26,6 +26,8 @@ REMEMBERED = 64
 SIDE_BY_SIDE = frozenset(
     {
         "llm.call",
+        "llm.started",
+        "llm.cut",
         "llm.retry",
         "tool.used",
         "policy.denied",

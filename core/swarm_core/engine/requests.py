@@ -23,6 +23,7 @@ from .workers import claim, claimed_before, hand_in, heartbeat
 LANDING = "the work is being landed as you approved it: in a moment the run is over"
 CONTAINED_S = 10.0
 MAX_DIGITS = 18
+MAX_LIMIT = 1e15
 Answer = Callable[[Runner, InboxItem], Awaitable[Verdict]]
 
 
@@ -157,6 +158,23 @@ async def _free_service(runner: Runner, item: InboxItem) -> Verdict:
     return await _apply(runner, item, Draft("service.resumed", data, actor=OPERATOR))
 
 
+async def _raise_budget(runner: Runner, item: InboxItem) -> Verdict:
+    """Raise a limit, whether it is used up or not; a gate that asks for it is no longer needed."""
+    name, limit = str(item.data["budget"]), item.data["limit"]
+    budget = runner.view.budgets.get(name)
+    if budget is None:
+        known = ", ".join(runner.view.budgets) or "none are configured"
+        return await refuse(runner, item, f"there is no budget {name[:80]!r} in this run: {known}")
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not budget.limit < limit < MAX_LIMIT:
+        return await refuse(runner, item, f"{name} is at {budget.limit:g}: a raise is a larger number than that")
+    raised = Draft("budget.raised", {"budget": name, "limit": float(limit), "command": item.id}, actor=OPERATOR)
+    gate = runner.view.latest_gate("budget", name)
+    if gate is None or gate.status not in ("open", "evaluating"):
+        return await _apply(runner, item, raised)
+    gone = Draft("gate.aborted", {"gate": gate.id, "reason": f"{name} was raised to {limit:g}"})
+    return await _apply(runner, item, raised, gone)
+
+
 def _is_landing(runner: Runner) -> bool:
     """Whether the operator's branch may be moving now: nothing may be ended or undone half-way."""
     gate = runner.view.latest_gate("landing")
@@ -188,6 +206,7 @@ _ANSWERS: Mapping[str, Answer] = {
     "task.cancel": _cancel_task,
     "service.pause": _hold_service,
     "service.resume": _free_service,
+    "budget.raise": _raise_budget,
     "gate.decide": decide_gate,
     "task.claim": claim,
     "task.heartbeat": heartbeat,

@@ -141,6 +141,10 @@ class Runner:
             return False
         return True
 
+    async def moved(self) -> None:
+        """Return at the next event, or ``wake``."""
+        await self._moved.wait()
+
     def wake(self) -> None:
         """Let the loop look again, and everybody who waits for leave to go on."""
         self.changed.set()
@@ -155,16 +159,16 @@ class Runner:
         An agent that is held stops between two steps: nothing is under way, and nothing is lost.
         """
         self.watch.beat(task)
-        if not self._must_wait(task):
+        if not self.must_wait(task):
             return
         agent = self.view.tasks[task].instance
         await self._try(Draft("agent.paused", {"reason": self.view.why_held(self.view.tasks[task])}, agent=agent))
-        while self._must_wait(task):
+        while self.must_wait(task):
             await self._moved.wait()
         self.watch.beat(task)
         await self._try(Draft("agent.resumed", agent=agent))
 
-    def _must_wait(self, task: str) -> bool:
+    def must_wait(self, task: str) -> bool:
         return self.watch.is_stopped(self.view.tasks[task])
 
     async def _try(self, draft: Draft) -> None:

@@ -41,6 +41,7 @@ from .artifacts import keep_registry
 from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
+from .limits import SharedLimits
 from .models import ModelPool
 from .papers import PapersOnDisk
 from .permissions import check_rules
@@ -64,6 +65,7 @@ class Supervisor:
         self.status = EngineStatusFile(layout.engine_file, clock)
         self.runs: dict[str, tuple[Runner, asyncio.Task[None]]] = {}
         self.sharing = Sharing()
+        self.limits = SharedLimits(clock)
         self.drift = Drift(layout.config)
         self.tracing: list[subprocess.Popen[bytes]] = []
         self.stopping = asyncio.Event()
@@ -214,7 +216,8 @@ class Supervisor:
         return Verdict(True, run=item.run)
 
     async def _drive(self, runner: Runner) -> None:
-        runner.performer = Hands(runner, ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal))
+        models = ModelPool(runner.spec, self.layout.root, self.clock, runner.view.run.goal, self.limits)
+        runner.performer = Hands(runner, models)
         data = {"pid": os.getpid(), "version": swarm_core.__version__}
         await runner.record(Draft("engine.started", data))
         name = runner.layout.run
@@ -240,6 +243,7 @@ class Supervisor:
             self.status.say(f"run {runner.layout.run} stopped: {error}")
         finally:
             self.sharing.leave(runner)
+            self.limits.leave(runner)
             await runner.journal.close()
             self.runs.pop(runner.layout.run, None)
 

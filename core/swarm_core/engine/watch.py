@@ -20,7 +20,9 @@ from swarm_core.vocabulary.view import RunView
 MIN_WAKE_S = 0.001  # a difference of two readings may be a hair above nothing for ever
 BEGINS_WAITING = frozenset({"task.ready", "task.reopened", "task.released", "task.reassigned"})
 
-LETS_GO_ON = frozenset({"run.resumed", "task.resumed", "service.resumed", "recovery.completed", "recovery.failed"})
+LETS_GO_ON = frozenset(
+    {"run.resumed", "task.resumed", "service.resumed", "recovery.completed", "recovery.failed", "budget.raised"}
+)
 
 
 class _Waited(Mapping[str, float]):
@@ -79,7 +81,7 @@ class Watch:
     def is_stopped(self, task: Task) -> bool:
         """Whether whoever works on a task has to wait. A draining run lets its agents finish."""
         is_draining = self.view.run.status == "paused" and self.view.run.pause == "drain"
-        return bool(self.view.why_held(task)) and not (is_draining and not task.held)
+        return bool(self.view.why_held(task)) and not (is_draining and not task.held and not self.view.why_unpaid(task))
 
     def outlook(self, slots: int) -> Outlook:
         now_s = self.clock.monotonic_s()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import ARCHITECT, PHASES, PLANNING_TASK, Gate, Task
+from swarm_core.vocabulary.entities import ARCHITECT, PHASES, PLANNING_TASK, Budget, Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
@@ -18,6 +18,7 @@ from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
 from .asks import asks
+from .budgets import Budgeting
 from .effects import (
     Effect,
     EvaluateGate,
@@ -96,6 +97,7 @@ class _Decision:
         for name in view.index.in_status("verifying"):
             yield from self._verifying(view.tasks[name])
         yield from self._merging()
+        yield from Budgeting(view, self.spec, self._budget_gate).effects()
         for gate in view.open_gates:
             if gate.task and not gate.ask and view.tasks[gate.task].status in TASK.terminal:
                 data = {"gate": gate.id, "reason": f"{gate.task} is {view.tasks[gate.task].status}"}
@@ -262,9 +264,14 @@ class _Decision:
         gate = self.view.latest_gate(place, task.id if task else "")
         return gate if gate is not None and gate.round == round_ and gate.status != "aborted" else None
 
-    def _new_gate(self, place: str, title: str, task: Task | None, round_: int) -> Record:
+    def _budget_gate(self, budget: Budget) -> Record:
+        return self._new_gate("budget", f"The budget {budget.id} is used up", None, budget.round, budget.id)
+
+    def _new_gate(self, place: str, title: str, task: Task | None, round_: int, subject: str = "") -> Record:
         gate = numbered("gate", next(self.gate_numbers))
         data = {"gate": gate, "place": place, "title": title, "round": round_}
+        if subject:
+            data["subject"] = subject
         return Record((Draft("gate.evaluating", data, task=task.id if task else None),))
 
     # -- phases and the end

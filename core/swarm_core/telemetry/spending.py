@@ -8,6 +8,7 @@ from typing import Any
 from .moments import amount
 
 COUNTS = ("calls", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+GROUPS = ("service", "task", "phase", "feature")
 MICRO = 1_000_000
 
 
@@ -16,19 +17,19 @@ class Spending:
 
     __slots__ = ("groups", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, groups: Iterable[str] = GROUPS) -> None:
         self.total: list[int] = [0] * (len(COUNTS) + 1)
-        self.groups: dict[str, dict[str, list[int]]] = {"service": {}, "task": {}, "phase": {}, "feature": {}}
+        self.groups: dict[str, dict[str, list[int]]] = {group: {} for group in groups}
 
-    def add(self, data: Mapping[str, Any], *, service: str, task: str, phase: str) -> None:
-        """Count one model call; ``data`` is that of ``llm.call``."""
+    def add(self, data: Mapping[str, Any], **keys: str) -> None:
+        """Count one model call; ``data`` is that of ``llm.call``, ``keys`` name its row in each group."""
         amounts = [
             1,
             *(round(amount(data.get(name))) for name in COUNTS[1:]),
             round(amount(data.get("cost_usd")) * MICRO),
         ]
-        keys = {"service": service, "task": task, "phase": phase, "feature": str(data.get("feature") or phase)}
-        rows = [self.groups[group].setdefault(key, [0] * len(amounts)) for group, key in keys.items()]
+        keys.setdefault("feature", str(data.get("feature") or keys.get("phase", "")))
+        rows = [rows.setdefault(keys[group], [0] * len(amounts)) for group, rows in self.groups.items()]
         for row in (self.total, *rows):
             for place, more in enumerate(amounts):
                 row[place] += more
@@ -38,7 +39,7 @@ class Spending:
         return sum(self.total[1:-1])
 
     def document(self) -> dict[str, Any]:
-        """``run`` and ``by_service by_task by_phase by_feature``: counts, ``tokens``, money, ``cache_hit_rate``."""
+        """``run`` and ``by_`` each group, with its rows: counts, ``tokens``, money, ``cache_hit_rate``."""
         by = {f"by_{group}": {key: _row(rows[key]) for key in rows} for group, rows in self.groups.items()}
         return {"run": _row(self.total), **by}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swarm_core.vocabulary.errors import PermissionDenied
@@ -35,7 +35,12 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A definition and what runs. ``run`` raises ToolError or PermissionDenied; both become error results."""
+    """A definition and what runs. ``run`` raises ToolError or PermissionDenied; both become error results.
+
+    ``close`` ends what the tool left running; ``is_read_only``: calls change nothing and may run side by side.
+    """
 
     definition: ToolDefinition
     run: Callable[[Mapping[str, Any]], Awaitable[ToolResult]]
+    close: Callable[[], Awaitable[None]] | None = field(default=None, kw_only=True)
+    is_read_only: bool = field(default=False, kw_only=True)

@@ -18,18 +18,22 @@ from typing import Any
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
+from swarm_core.vocabulary.ids import ulid
 
+from .background import Background
 from .base import Tool, ToolDefinition, ToolResult
-from .beneath import open_directory
+from .beneath import open_directory, open_file
 from .confine import Jail, confinement
 from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome, run
 from .scope import Scope
 from .shell import check_command, restricted_commands
+from .shell_habits import is_no_failure, may_move_on
 from .spill import PREVIEW_CHARS, fits, kept, preview
 
 DEFAULT_TIMEOUT_MS = 120_000
 MAX_TIMEOUT_MS = 600_000
 MAX_COMMAND_CHARS = 64_000
+BACKGROUND_LIMIT_S = 6 * 3600.0
 _ADDED_CHARS = 600  # what a result says besides the output: how the command ended, what was refused
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME")
@@ -43,9 +47,11 @@ BASH = ToolDefinition(
     name="Bash",
     description=(
         "Run a Bash command in the worktree and return its output (standard output and error together). Each call is "
-        "a new process: directory and variables do not persist, and what it leaves running is ended with it. Commands "
-        "write only below your directories and $TMPDIR; there is no network. git is for reading (status, diff, log, "
-        "show, grep, blame); record work with the commit tool. Prefer Read, Edit, Write, Glob and Grep for files."
+        "a new process in the directory where the last one ended; variables do not persist, and what it leaves running "
+        "is ended with it. For a server or a long job set run_in_background, read it with BashOutput and end it with "
+        "TaskStop. Commands write only below your directories and $TMPDIR; there is no network. git is for reading "
+        "(status, diff, log, show, grep, blame); record work with the commit tool. Prefer Read, Edit, Write, Glob and "
+        "Grep for files."
     ),
     input_schema={
         "type": "object",
@@ -55,9 +61,13 @@ BASH = ToolDefinition(
                 "type": "integer",
                 "minimum": 1,
                 "maximum": MAX_TIMEOUT_MS,
-                "description": f"Milliseconds until it is stopped (default {DEFAULT_TIMEOUT_MS}).",
+                "description": (
+                    f"Milliseconds (default {DEFAULT_TIMEOUT_MS}). A command that takes longer goes on in the "
+                    "background; one with sleep or git is stopped."
+                ),
             },
             "description": {"type": "string", "description": "What the command does, in five to ten words."},
+            "run_in_background": {"type": "boolean", "description": "Start it and go on at once (default false)."},
         },
         "required": ["command"],
         "additionalProperties": False,
@@ -95,14 +105,25 @@ def environment(tree: Path, scratch: Path) -> dict[str, str]:
     }
 
 
-def bash_tool(scope: Scope, scratch: Path, clock: Clock) -> Tool:
-    """Bash in ``scope.tree``: judged as text first, then run in confinement."""
-    scratch = Path(os.path.realpath(scratch))
-    scope = replace(scope, scratch=scratch)
-    restricted = restricted_commands(scope.service.tools_restricted)
-    variables = {"HOME": str(scratch), "TMPDIR": str(scratch / "tmp")}
+def bash_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
+    """Bash in ``scope.tree``, judged as text first, then run in confinement; and the tools for its background."""
+    background = Background(clock)
+    shell = _Shell(scope, scratch, clock, background)
+    return [Tool(BASH, shell.call), *background.tools()]
 
-    async def call(arguments: Mapping[str, Any]) -> ToolResult:
+
+class _Shell:
+    """The commands of one agent. What lasts from one to the next is the directory."""
+
+    def __init__(self, scope: Scope, scratch: Path, clock: Clock, background: Background) -> None:
+        self._scratch = Path(os.path.realpath(scratch))
+        self._scope = replace(scope, scratch=self._scratch)
+        self._clock, self._background = clock, background
+        self._restricted = restricted_commands(scope.service.tools_restricted)
+        self._variables = {"HOME": str(self._scratch), "TMPDIR": str(self._scratch / "tmp")}
+        self._directory = self._scope.tree
+
+    async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         command = str(arguments["command"])
         if "\0" in command or len(command) > MAX_COMMAND_CHARS or not command.strip():
             raise ToolError(
@@ -110,25 +131,123 @@ def bash_tool(scope: Scope, scratch: Path, clock: Clock) -> Tool:
                 hint="write a long script to a file with Write and run that",
             )
         timeout_s = min(int(arguments.get("timeout", DEFAULT_TIMEOUT_MS)), MAX_TIMEOUT_MS) / 1000
-        await asyncio.to_thread(check_command, command, scope=scope, restricted=restricted, variables=variables)
-        argv = [_bash(), "--noprofile", "--norc", "-c", command]
-        env = environment(scope.tree, scratch)
+        start = await asyncio.to_thread(self._judged, command)
+        goes_on = bool(arguments.get("run_in_background")) and self._may_run_on()
         try:
-            outcome = await run(
-                argv,
-                cwd=scope.tree,
-                env=env,
-                clock=clock,
-                timeout_s=timeout_s,
-                jail=lambda: jail_for(scope, scratch),
-            )
+            if goes_on:
+                return await self._begin(command, start)
+            if may_move_on(command) and not self._background.is_full:
+                return await self._run_or_move_on(command, start, timeout_s)
+            outcome, place = await self._run(command, start, timeout_s, Captured())
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise ToolError(
                 f"the command could not be started: {error}", hint="try again; report it if it persists"
             ) from error
-        return await asyncio.to_thread(_result, outcome, command, timeout_s, scope, scratch)
+        return await asyncio.to_thread(self._finished, outcome, command, timeout_s, place)
 
-    return Tool(BASH, call)
+    def _judged(self, command: str) -> Path:
+        """The directory in which the command begins, if it may run there. Raises PermissionDenied."""
+        try:
+            self._scope.check_read(self._directory)
+            is_there = self._directory.is_dir()
+        except PermissionDenied:
+            is_there = False
+        if not is_there:  # it was removed, or replaced by a link, since
+            self._directory = self._scope.tree
+        check_command(
+            command,
+            scope=self._scope,
+            restricted=self._restricted,
+            variables=self._variables,
+            directory=str(self._directory),
+        )
+        return self._directory
+
+    def _may_run_on(self) -> bool:
+        if self._background.is_full:
+            raise ToolError("too many commands run in the background", hint="end one with TaskStop first")
+        return True
+
+    async def _run(self, command: str, start: Path, limit_s: float, output: Captured) -> tuple[Outcome, str]:
+        """Run to the end; also where it ended, empty if it did not tell."""
+        place = f"cwd-{ulid().lower()}"
+        told = shlex.quote(f"pwd -P >{shlex.quote(str(self._scratch / place))}")
+        # The command is an argument, so that its own lines are counted from 1 in what Bash complains about.
+        argv = [_bash(), "--noprofile", "--norc", "-c", f'trap {told} EXIT; eval "shift; $1"', "bash", command]
+        try:
+            outcome = await run(
+                argv,
+                cwd=start,
+                env=environment(self._scope.tree, self._scratch),
+                clock=self._clock,
+                timeout_s=limit_s,
+                jail=lambda: jail_for(self._scope, self._scratch),
+                output=output,
+            )
+        finally:
+            where = await asyncio.to_thread(_told, self._scratch, place)
+        return outcome, where
+
+    async def _begin(self, command: str, start: Path) -> ToolResult:
+        output = Captured()
+        name = self._background.adopt(command, output, asyncio.create_task(self._alone(command, start, output)))
+        text = f"It runs in the background as {name}. Read it with BashOutput, end it with TaskStop; it ends with you."
+        return ToolResult(text, target=clean_line(command, 200))
+
+    async def _alone(self, command: str, start: Path, output: Captured) -> Outcome:
+        return (await self._run(command, start, BACKGROUND_LIMIT_S, output))[0]
+
+    async def _run_or_move_on(self, command: str, start: Path, timeout_s: float) -> ToolResult:
+        """Wait for the command; past its time it goes on in the background."""
+        output, where = Captured(), list[str]()
+
+        async def to_the_end() -> Outcome:
+            outcome, place = await self._run(command, start, BACKGROUND_LIMIT_S, output)
+            where.append(place)
+            return outcome
+
+        job = asyncio.create_task(to_the_end())
+        timer = asyncio.ensure_future(self._clock.sleep(timeout_s))
+        try:
+            await asyncio.wait({job, timer}, return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            job.cancel()
+            await asyncio.wait({job})
+            raise
+        finally:
+            timer.cancel()
+        if job.done():
+            return await asyncio.to_thread(self._finished, job.result(), command, timeout_s, where[0])
+        shown = await asyncio.to_thread(_shown, output, self._scratch, False)
+        name = self._background.adopt(command, output, job)
+        text = f"Still running after {timeout_s:g} s: it goes on in the background as {name}. Read it with BashOutput, "
+        return ToolResult(f"{text}end it with TaskStop. So far:\n{shown}", target=clean_line(command, 200))
+
+    def _finished(self, outcome: Outcome, command: str, timeout_s: float, place: str) -> ToolResult:
+        return _result(outcome, command, timeout_s, self._scope, self._scratch, self._moved(place))
+
+    def _moved(self, place: str) -> str:
+        """Take over the directory in which a command ended; a notice if that changes something."""
+        if not place or place == str(self._directory):
+            return ""
+        try:
+            self._directory = self._scope.check_read(place)
+        except (PermissionDenied, ToolError):
+            self._directory = self._scope.tree
+            return f"\n[{clean_line(place, 200)} is outside your worktree: the next command begins at its top]"
+        return f"\n[the next command begins in {clean_line(self._scope.shown(self._directory), 200)}]"
+
+
+def _told(scratch: Path, name: str) -> str:
+    """What a command left in a file of the scratch directory, which is removed; empty if that is not one line."""
+    try:
+        with open(open_file(scratch, (name,)), "rb") as file:
+            data = file.read(8192) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+        (scratch / name).unlink()
+    except OSError:
+        return ""
+    text = os.fsdecode(data)
+    return text.removesuffix("\n") if text.startswith("/") and text.endswith("\n") else ""
 
 
 def _bash() -> str:
@@ -176,12 +295,13 @@ def _grantable(tree: Path, parts: tuple[str, ...]) -> int | None:
         return None
 
 
-def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scratch: Path) -> ToolResult:
+def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scratch: Path, moved: str) -> ToolResult:
     """The text for the model. Runs off the loop: it may decode megabytes and write a file."""
     failed = outcome.ended_by != "exit" or outcome.exit_code != 0
     text = _shown(outcome.output, scratch, failed)
     if outcome.holds_output:
         text += "\n[processes it left in the background were ended with it]"
+    text += moved
     is_error = True
     if outcome.ended_by == "timeout":
         text = f"Stopped after {timeout_s:g} s (timeout).\n{text}"
@@ -191,6 +311,7 @@ def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scra
         text = f"Ended by signal {-outcome.exit_code} ({signal.strsignal(-outcome.exit_code)}).\n{text}"
     elif outcome.exit_code:
         text = f"Exit code {outcome.exit_code}\n{text}"
+        is_error = not is_no_failure(command, outcome.exit_code)
     else:
         is_error = False
     denied = _denial(text, scope, scratch) if confinement() != "none" else None

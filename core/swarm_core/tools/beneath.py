@@ -47,11 +47,16 @@ def open_file(base: Path, parts: Sequence[str], flags: int = os.O_RDONLY) -> int
         os.close(parent)
 
 
-def replace_file(base: Path, parts: Sequence[str], data: bytes) -> bool:
+class Changed(Exception):
+    """The file is not what it was expected to be; nothing was written."""
+
+
+def replace_file(base: Path, parts: Sequence[str], data: bytes, *, expected: bytes | None = None) -> bool:
     """Write the file ``base/parts`` whole: readers see the old bytes or the new ones. True if it is new.
 
-    Missing directories are created, an existing file keeps its permission bits. Raises OSError, FileExistsError
-    if something else than a regular file has the name.
+    Missing directories are created, an existing file keeps its permission bits. With ``expected`` the file is looked
+    at once more right before it is replaced. Raises OSError, Changed, FileExistsError if something else than a
+    regular file has the name.
     """
     parent = open_directory(base, parts[:-1], make=True)
     name, temporary = parts[-1], f".swarm-{secrets.token_hex(8)}.tmp"
@@ -70,6 +75,8 @@ def replace_file(base: Path, parts: Sequence[str], data: bytes) -> bool:
                 file.write(data)
                 if mode is not None:
                     os.fchmod(fd, stat.S_IMODE(mode) & 0o777)
+            if expected is not None and _read_at(parent, name, len(expected) + 1) != expected:
+                raise Changed(name)
             os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         except BaseException:
             os.unlink(temporary, dir_fd=parent)
@@ -77,3 +84,13 @@ def replace_file(base: Path, parts: Sequence[str], data: bytes) -> bool:
     finally:
         os.close(parent)
     return mode is None
+
+
+def _read_at(parent: int, name: str, limit_bytes: int) -> bytes | None:
+    """The first bytes of a file, None if it is gone."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read(limit_bytes)

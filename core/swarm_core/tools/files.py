@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import errno
+import io
 import os
 import stat
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from typing import IO, Any
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 
 from .base import Tool, ToolDefinition, ToolResult
-from .beneath import open_directory, open_file, replace_file
+from .beneath import Changed, open_directory, open_file, replace_file
+from .notebook import as_text
 from .scope import Scope
 from .spill import MAX_CHARS
 
@@ -24,14 +26,21 @@ MAX_LINE_CHARS = 2_000
 MAX_SCAN_BYTES = 64 * 1024 * 1024
 MAX_EDIT_BYTES = 8 * 1024 * 1024
 _SNIFF_BYTES = 8 * 1024
+_EDIT_TRIES = 3
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
 _CONTEXT_LINES = 3
-_PATH = {"type": "string", "description": "The file, relative to the worktree or absolute."}
+_PATH = {
+    "type": "string",
+    "maxLength": 4096,
+    "description": "The file, relative to the worktree or absolute.",
+}
 
 READ = ToolDefinition(
     name="Read",
     description=(
         f"Read a text file with numbered lines. Shows at most {MAX_LINES} lines or {MAX_CHARS} characters at a "
-        "time; continue with offset."
+        "time; continue with offset. A notebook (.ipynb) is shown as the text of its cells; pictures, PDF and other "
+        "binary files are refused."
     ),
     input_schema={
         "type": "object",
@@ -156,16 +165,17 @@ def _read(scope: Scope, path_text: str, offset: int, limit: int) -> ToolResult:
     real = scope.check_read(path_text)
     target = scope.shown(real)
     with _open(scope, path_text, real) as file:
-        if b"\0" in file.read(_SNIFF_BYTES):
-            raise ToolError(
-                f"{path_text} is a binary file", hint="look at it with a command, such as file or xxd | head"
-            )
+        _refuse_binary(path_text, file.read(_SNIFF_BYTES))
+        file.seek(0)
+        source: IO[bytes] = file
+        if real.suffix == ".ipynb" and (cells := as_text(file.read(MAX_EDIT_BYTES))) is not None:
+            source = io.BytesIO(cells.encode("utf-8", "replace"))
         file.seek(0)
         number, size, notice = 0, 0, ""
         shown: list[str] = []
-        while raw := file.readline(MAX_SCAN_BYTES):
+        while raw := source.readline(MAX_SCAN_BYTES):
             number += 1
-            if file.tell() > MAX_SCAN_BYTES and number < offset:
+            if source.tell() > MAX_SCAN_BYTES and number < offset:
                 raise ToolError(f"line {offset} of {path_text} is too far in", hint="use sed -n or Grep")
             if number < offset:
                 continue
@@ -185,6 +195,15 @@ def _read(scope: Scope, path_text: str, offset: int, limit: int) -> ToolResult:
     return ToolResult("\n".join(shown) + notice, target=target)
 
 
+def _refuse_binary(path_text: str, begin: bytes) -> None:
+    if begin.startswith(_PICTURES) and b"\0" in begin:
+        raise ToolError(f"{path_text} is a picture, and pictures cannot be shown here", hint="ask for its text form")
+    if begin.startswith(b"%PDF-"):
+        raise ToolError(f"{path_text} is a PDF", hint="turn it into text with a command, such as pdftotext")
+    if b"\0" in begin:
+        raise ToolError(f"{path_text} is a binary file", hint="look at it with a command, such as file or xxd | head")
+
+
 def _encoded(path_text: str, text: str) -> bytes:
     try:
         return text.encode("utf-8")
@@ -194,12 +213,12 @@ def _encoded(path_text: str, text: str) -> bytes:
         ) from error
 
 
-def _replace(scope: Scope, path_text: str, real: Path, data: bytes) -> bool:
+def _replace(scope: Scope, path_text: str, real: Path, data: bytes, expected: bytes | None = None) -> bool:
     base, parts = scope.place(real)
     if not parts:
         raise ToolError(f"{path_text} is a directory", hint="name a file in it")
     try:
-        return replace_file(base, parts, data)
+        return replace_file(base, parts, data, expected=expected)
     except FileExistsError:
         raise ToolError(f"{path_text} is not a regular file", hint="choose another path") from None
     except OSError as error:
@@ -221,6 +240,16 @@ def _write(scope: Scope, path_text: str, content: str) -> ToolResult:
 
 
 def _edit(scope: Scope, path_text: str, old: str, new: str, replace_all: bool) -> ToolResult:
+    """Edit what is in the file now. A command may write it meanwhile: then the edit is tried on what it wrote."""
+    for _ in range(_EDIT_TRIES):
+        try:
+            return _edit_once(scope, path_text, old, new, replace_all)
+        except Changed:
+            continue
+    raise ToolError(f"{path_text} keeps changing while it is edited", hint="end what writes it, then read it again")
+
+
+def _edit_once(scope: Scope, path_text: str, old: str, new: str, replace_all: bool) -> ToolResult:
     real = scope.check_write(path_text)
     shown = scope.shown(real)
     if old == new:
@@ -248,7 +277,7 @@ def _edit(scope: Scope, path_text: str, old: str, new: str, replace_all: bool) -
         )
     line = text.count("\n", 0, text.index(old)) + 1
     edited = text.replace(old, new)
-    _replace(scope, path_text, real, _encoded(path_text, edited))
+    _replace(scope, path_text, real, _encoded(path_text, edited), raw)
     first = max(0, line - 1 - _CONTEXT_LINES)
     around = edited.splitlines()[first : line - 1 + new.count("\n") + 1 + _CONTEXT_LINES]
     preview = "\n".join(

@@ -63,11 +63,35 @@ def _print_content(path: str, lines: list[str], hits: list[int], request: dict[s
     return shown
 
 
+def _print_parts(path: str, found: list[tuple[int, str]], request: dict[str, Any], room: int) -> int:
+    """Print the matching parts alone, line by line; returns how many lines were printed."""
+    rows = [(at + more, part) for at, text in found for more, part in enumerate(text.splitlines() or [""])]
+    for number, part in rows[:room]:
+        place = f"{number + 1}:" if request["numbers"] else ""
+        print(f"{path}:{place}{part[:MAX_COLUMNS]}")  # noqa: T201
+    return min(len(rows), room)
+
+
+def _found(pattern: re.Pattern[str], lines: list[str], multiline: bool) -> Iterator[tuple[int, str]]:
+    """Each match with the number of the line it begins in. An empty match of an expression counts for its line."""
+    if not multiline:
+        for number, line in enumerate(lines):
+            yield from ((number, match[0]) for match in pattern.finditer(line))
+        return
+    text, number, seen = "\n".join(lines), 0, 0
+    for match in pattern.finditer(text):
+        number += text.count("\n", seen, match.start())
+        seen = match.start()
+        yield number, match[0]
+
+
 def main() -> int:
     request = json.loads(sys.argv[1])
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        pattern = re.compile(request["pattern"], re.IGNORECASE if request["ignore_case"] else 0)
+        flags = re.IGNORECASE if request["ignore_case"] else re.NOFLAG
+        flags |= re.MULTILINE | re.DOTALL if request["multiline"] else re.NOFLAG
+        pattern = re.compile(request["pattern"], flags)
     except (re.error, OverflowError, RecursionError) as error:
         print(f"regex parse error: {error}")  # noqa: T201
         return 2
@@ -79,10 +103,18 @@ def main() -> int:
         ):
             continue
         lines = _lines(name, fd)
-        hits = [number for number, line in enumerate(lines) if pattern.search(line)] if lines else []
-        if not hits or lines is None:
+        if not lines:
             continue
-        if request["mode"] == "content":
+        if request["multiline"] or request["only_matching"]:
+            found = list(_found(pattern, lines, request["multiline"]))
+            hits = sorted({number + more for number, text in found for more in range(text.count("\n") + 1)})
+        else:
+            found, hits = [], [number for number, line in enumerate(lines) if pattern.search(line)]
+        if not hits:
+            continue
+        if request["mode"] == "content" and request["only_matching"]:
+            printed += _print_parts(path, found, request, request["limit"] - printed)
+        elif request["mode"] == "content":
             printed += _print_content(path, lines, hits, request, request["limit"] - printed)
         else:
             print(f"{path}:{len(hits)}" if request["mode"] == "count" else path)  # noqa: T201

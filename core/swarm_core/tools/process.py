@@ -64,8 +64,8 @@ def _spawner() -> ThreadPoolExecutor:
 class _Reader:
     """Gathers what comes out of a pipe, a chunk for each turn of the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
-        self.captured = Captured()
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, captured: Captured) -> None:
+        self.captured = captured
         self.ended: asyncio.Future[None] = loop.create_future()
         self.flooded: asyncio.Future[None] = loop.create_future()
         self._loop, self._fd = loop, fd
@@ -189,17 +189,19 @@ async def run(
     clock: Clock,
     timeout_s: float,
     jail: Callable[[], Jail] | None = None,
+    output: Captured | None = None,
 ) -> Outcome:
     """Run ``argv`` without input, in its own session; standard output and error are one stream.
 
     The call ends when the process itself ends: children that keep the output open are killed. At the timeout, and
     when it prints more than ``FLOOD_BYTES``, the group gets SIGTERM and 2 s later SIGKILL; cancelled, SIGKILL at once.
-    ``jail`` is called off the loop, right before the fork. Raises what it raises, OSError or
+    ``jail`` is called off the loop, right before the fork; ``output`` can be looked at while the process runs. Raises
+    what it raises, OSError or
     subprocess.SubprocessError if the process cannot be started.
     """
     loop = asyncio.get_running_loop()
     read_end, write_end = os.pipe()
-    reader = _Reader(loop, read_end)
+    reader = _Reader(loop, read_end, output or Captured())
     try:
         process = await _spawn(_Start(argv, cwd, env, write_end, jail))
         return await _watch(loop, process, reader, clock, timeout_s)

@@ -38,11 +38,16 @@ def _starts(parts: tuple[str, ...], roots: tuple[tuple[str, ...], ...]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A service's reach in its own worktree. ``scratch`` is a directory outside the tree that is the agent's own."""
+    """A service's reach in its own worktree.
+
+    ``scratch`` is a directory outside the tree that is the agent's own, ``owned`` are the tree-relative files it may
+    write besides its directories: the artifacts it produces. The confinement of commands does not open those.
+    """
 
     tree: Path
     service: ServiceSpec
     scratch: Path | None = None
+    owned: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tree", Path(os.path.realpath(self.tree)))
@@ -131,6 +136,8 @@ class Scope:
         if base != self.tree:
             return real
         self._refuse_git(text, parts)
+        if "/".join(parts) in self.owned:
+            return real
         if not self.service.writes:
             raise self._denied(
                 text,
@@ -157,7 +164,7 @@ class Scope:
         parts = tuple(rel.split("/"))
         if not rel or rel.startswith("/") or any(part in ("", ".", "..") or is_git_name(part) for part in parts):
             return False
-        if not _starts(parts, self.writable):
+        if not _starts(parts, self.writable) and rel not in self.owned:
             return False
         path = self.tree / rel
         is_link = os.path.islink(path)  # noqa: PTH114 - as above

@@ -29,6 +29,7 @@ GLOB_TIMEOUT_S = 10.0
 GREP_TIMEOUT_S = 20.0
 DEFAULT_HEAD_LIMIT = 250
 MAX_HEAD_LIMIT = 2_000
+MAX_OFFSET = 100_000
 MAX_GREP_CHARS = MAX_CHARS - 200  # the notice about the rest has room
 MAX_PATTERN_CHARS = 4_000
 _MODES = ("files_with_matches", "content", "count")
@@ -72,7 +73,10 @@ GLOB = ToolDefinition(
 )
 GREP = ToolDefinition(
     name="Grep",
-    description="Search the contents of files with a regular expression, line by line.",
+    description=(
+        "Search the contents of files with a regular expression, line by line unless multiline is set. Ignored and "
+        "generated files are left out where they are known as such."
+    ),
     input_schema={
         "type": "object",
         "properties": {
@@ -89,12 +93,24 @@ GREP = ToolDefinition(
             "-B": {"type": "integer", "minimum": 0, "description": "Lines shown before a match (content)."},
             "-C": {"type": "integer", "minimum": 0, "description": "Lines shown around a match (content)."},
             "-n": {"type": "boolean", "description": "Show line numbers (content; default true)."},
+            "context": {"type": "integer", "minimum": 0, "description": "The same as -C."},
             "-i": {"type": "boolean", "description": "Ignore case."},
+            "-o": {"type": "boolean", "description": "Show only the parts of lines that match (content)."},
+            "multiline": {
+                "type": "boolean",
+                "description": "The expression may match across lines, and . matches line ends (default false).",
+            },
             "head_limit": {
                 "type": "integer",
-                "minimum": 1,
+                "minimum": 0,
                 "maximum": MAX_HEAD_LIMIT,
-                "description": f"The most lines or paths to show (default {DEFAULT_HEAD_LIMIT}).",
+                "description": f"The most lines or paths to show (default {DEFAULT_HEAD_LIMIT}; 0: {MAX_HEAD_LIMIT}).",
+            },
+            "offset": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_OFFSET,
+                "description": "How many lines or paths of the result to leave out before the first.",
             },
         },
         "required": ["pattern"],
@@ -242,8 +258,9 @@ async def _grep(scope: Scope, clock: Clock, arguments: Mapping[str, Any]) -> Too
     starts = await asyncio.to_thread(_starts, scope, arguments.get("path"))
     if not starts:
         return ToolResult("No matches found", target=pattern)
-    limit = min(int(arguments.get("head_limit", DEFAULT_HEAD_LIMIT)), MAX_HEAD_LIMIT)
-    around = int(arguments.get("-C", 0))
+    limit = int(arguments.get("head_limit", DEFAULT_HEAD_LIMIT)) or MAX_HEAD_LIMIT
+    offset = int(arguments.get("offset", 0))
+    around = int(arguments.get("-C", arguments.get("context", 0)))
     request = {
         "pattern": pattern,
         "starts": [scope.shown(start) for start in starts],
@@ -254,7 +271,9 @@ async def _grep(scope: Scope, clock: Clock, arguments: Mapping[str, Any]) -> Too
         "after": int(arguments.get("-A", around)),
         "numbers": bool(arguments.get("-n", True)),
         "ignore_case": bool(arguments.get("-i", False)),
-        "limit": limit + 1,
+        "only_matching": bool(arguments.get("-o", False)),
+        "multiline": bool(arguments.get("multiline", False)),
+        "limit": offset + limit + 1,
     }
     engine = shutil.which("rg")
     try:
@@ -278,11 +297,16 @@ async def _grep(scope: Scope, clock: Clock, arguments: Mapping[str, Any]) -> Too
         raise ToolError(
             f"the pattern is not a regular expression: {text.strip()[:500]}", hint="escape ( ) [ ] { } + * ? . |"
         )
-    return ToolResult(_trimmed(text, limit) or "No matches found", target=pattern)
+    shown = _trimmed(text, limit, offset)
+    if not shown and offset and text.strip():
+        shown = f"[offset {offset} is past the last result]"
+    return ToolResult(shown or "No matches found", target=pattern)
 
 
-def _trimmed(text: str, limit: int) -> str:
-    lines = [line.removeprefix("./") for line in text.splitlines()]
+def _trimmed(text: str, limit: int, offset: int) -> str:
+    lines = [line.removeprefix("./") for line in text.split("\n")][offset:]
+    while lines and not lines[-1]:
+        lines.pop()
     shown, size = [], 0
     for line in lines[:limit]:
         size += len(line) + 1
@@ -290,7 +314,8 @@ def _trimmed(text: str, limit: int) -> str:
             break
         shown.append(line)
     if len(shown) < len(lines):
-        shown.append(f"[cut after {len(shown)} lines; narrow the search or raise head_limit]")
+        more = f"go on with offset={offset + len(shown)}" if offset else "narrow the search or raise head_limit"
+        shown.append(f"[cut after {len(shown)} lines; {more}]")
     return "\n".join(shown)
 
 
@@ -313,6 +338,8 @@ def _ripgrep(engine: str, request: Mapping[str, Any]) -> list[str]:
         ],
     )
     argv += ["--ignore-case"] if request["ignore_case"] else []
+    argv += ["--only-matching"] if request["only_matching"] and request["mode"] == "content" else []
+    argv += ["--multiline", "--multiline-dotall"] if request["multiline"] else []
     argv += [f"--type={request['type']}"] if request["type"] else []
     argv += [f"--glob={glob}" for glob in request["globs"]]
     return [*argv, "--iglob=!.git", f"--regexp={request['pattern']}", "--", *request["starts"]]

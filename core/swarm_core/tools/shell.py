@@ -46,13 +46,16 @@ def check_command(
     scope: Scope,
     restricted: Sequence[Sequence[str]] = (),
     variables: Mapping[str, str] | None = None,
+    directory: str | None = None,
 ) -> None:
-    """Refuse what may not run. ``variables`` are values of the environment that paths are written with.
+    """Refuse what may not run. ``variables`` are values of the environment that paths are written with,
+    ``directory`` is where it begins if not at the top of the tree.
 
     Raises PermissionDenied with ``rule`` ``tools_restricted``, ``raw_git``, ``unreadable``, ``hidden_command``, or the
     rule of the scope that a written place breaks.
     """
     judge = _Judge(command, scope, restricted, dict(variables or {}))
+    judge.directory = directory or judge.directory
     try:
         judge.script(parse(command), 0)
     except Unreadable as error:

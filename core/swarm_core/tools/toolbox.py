@@ -8,6 +8,7 @@ was judged is what is touched. A permission opens nothing that the scope keeps c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,25 +21,40 @@ from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
 from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 
 from .base import Tool, ToolDefinition, ToolResult
-from .bash import bash_tool
+from .bash import bash_tools
 from .files import file_tools
 from .permissions.permission import Permission
-from .schema import violations
+from .schema import size_chars, violations
 from .scope import Scope
 from .search import search_tools
+from .skills import skill_tools
 from .spill import bounded, fits
+from .web import web_tools
 
-COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "change_plan", "request_tasks"})
-WORKERS_ONLY = frozenset({"commit", "request_tasks"})
+OWN = frozenset({"artifact_write", "update_status", "finding", "question", "ask_architect", "checkpoint"})
+COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "change_plan", "request_tasks"}) | OWN
+WORKERS_ONLY = frozenset({"commit", "request_tasks", "artifact_write", "ask_architect"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
-_TARGETS = ("file_path", "command", "pattern", "path", "url", "message", "title")
+_COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash", "Skill": "Read"}
+MAX_INPUT_CHARS = 10 * 1024 * 1024
+_TARGETS = (
+    *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
+    *("type", "task_id", "skill"),
+)
 _log = logging.getLogger(__name__)
 
 
 def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
-    """Read, Write, Edit, Glob, Grep and Bash, in this order. ``scratch`` becomes HOME and holds long outputs."""
+    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs."""
     scope = replace(scope, scratch=scratch)
-    return [*file_tools(scope), *search_tools(scope, clock), bash_tool(scope, scratch, clock)]
+    web = web_tools(scope.service, scratch, clock)
+    return [
+        *file_tools(scope),
+        *search_tools(scope, clock),
+        *bash_tools(scope, scratch, clock),
+        *skill_tools(scope),
+        *web,
+    ]
 
 
 class Toolbox:
@@ -76,7 +92,15 @@ class Toolbox:
 
     def is_read_only(self, name: str) -> bool:
         """Whether calls of this tool change nothing and may run side by side."""
-        return name in READ_ONLY and name in self._offered
+        tool = self._offered.get(name)
+        return tool is not None and (name in READ_ONLY or tool.is_read_only)
+
+    async def close(self) -> None:
+        """End whatever the tools left running; one that fails does not keep the others from it."""
+        for tool in self._tools.values():
+            if tool.close is not None:
+                with contextlib.suppress(Exception):
+                    await tool.close()
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Check and run one call. Refusals and failures come back as error results with what to do next."""
@@ -85,6 +109,10 @@ class Toolbox:
             tool = self._offered.get(name)
             if tool is None:
                 return self._unavailable(name, target)
+            if size_chars(arguments, MAX_INPUT_CHARS) > MAX_INPUT_CHARS:
+                text = f"{name} was not called: its input is larger than {MAX_INPUT_CHARS // 2**20} MiB"
+                text += "\n  next: work in smaller parts, or produce large files with a command"
+                return ToolResult(text, is_error=True, target=target)
             if wrong := violations(tool.definition.input_schema, arguments):
                 return ToolResult(f"{name} was not called: {'; '.join(wrong[:5])}", is_error=True, target=target)
             if self._permission is not None:
@@ -115,10 +143,15 @@ class Toolbox:
 
     def _withheld(self, name: str) -> str | None:
         """The rule that keeps a tool from this service."""
+        name = _COMES_WITH.get(name, name)
         if name in self._service.tools_restricted:
             return "tools_restricted"
         if name in self._closed or (self._service.is_architect and name in WORKERS_ONLY):
             return "role"
+        if name.startswith("mcp__"):  # its service names the server
+            server = name.rpartition("__")[0]
+            is_restricted = not {server, f"{server}__*"}.isdisjoint(self._service.tools_restricted)
+            return "tools_restricted" if is_restricted else None
         allowed = self._service.tools_allowed
         return None if name in COORDINATION or ALL_TOOLS in allowed or name in allowed else "tools_allowed"
 

@@ -148,11 +148,17 @@ def _budget_moved(view: State, event: AnyEvent, out: Sink) -> None:
     budget = view.budgets.get(str(data.get("budget", "")))
     if budget is None:
         raise IllegalTransition(f"{event.kind}: there is no budget {data.get('budget')}")
+    limit = float(data.get("limit", budget.limit))
+    if event.kind == "budget.raised":
+        limit = max(limit, budget.limit)  # a raise at a gate that crosses one on the command line lowers nothing
     out.budget(
         replace(
             budget,
             status=BUDGET.step(budget.status, event.kind, subject=budget.id),
             spent=float(data.get("spent", budget.spent)),
-            limit=float(data.get("limit", budget.limit)),
+            limit=limit,
+            round=budget.round + (event.kind == "budget.exhausted"),
+            asked=float(data.get("asked", budget.asked)),
         )
     )
+    out.mark(data.get("command", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .changes_permission import answer, begin_asking
-from .entities import CheckResult, Gate, Phase, Run, Stat, Task
+from .entities import CheckResult, Gate, Limit, Phase, Run, Stat, Task
 from .errors import IllegalTransition
 from .events import Event
 from .machines import GATE, INCIDENT, PHASE, RUN, TASK
@@ -196,8 +196,24 @@ def _taken_back(task: Task, change: str, ts: str) -> Task:
 
 @on("engine.started", "engine.released")
 def _engine_moved(view: State, event: AnyEvent, out: Sink) -> None:
-    """``engine_pid`` is who works on the run; it stays when an engine is killed, and so tells of the crash."""
+    """``engine_pid`` is who works on the run; it stays when an engine is killed, and so tells of the crash.
+
+    A limit outlives an engine, what it thought of a server does not.
+    """
     out.pid(int(event.data.get("pid", 0)) if event.kind == "engine.started" else 0)
+    for gate in [gate for gate, limit in view.limits.items() if limit.kind == "breaker"]:
+        out.limit(gate, None)
+
+
+@on("limit.reached", "breaker.opened", "breaker.closed", fits_always=True)
+def _limited(view: State, event: AnyEvent, out: Sink) -> None:
+    data = event.data
+    gate = str(data.get("gate", ""))
+    if event.kind == "breaker.closed":
+        out.limit(gate, None)
+    else:
+        kind = event.kind.partition(".")[0]
+        out.limit(gate, Limit(gate, kind, str(data.get("until", "")), str(data.get("reason", ""))))
 
 
 # -- gates
@@ -218,6 +234,7 @@ def _gate_evaluating(view: State, event: AnyEvent, out: Sink) -> None:
             title=data.get("title", ""),
             task=event.task or "",
             round=int(data.get("round", 1)),
+            subject=data.get("subject", ""),
             ask=ask,
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from .budgets import Amounts, OpenCall, scopes_of
 from .entities import PLANNING_TASK, Instance, Merge, Stat, Task, Usage
 from .errors import IllegalTransition
 from .machines import AGENT, MERGE, TASK
@@ -130,6 +131,30 @@ def _task_held(view: State, event: AnyEvent, out: Sink) -> None:
     reason = event.data.get("reason", "") or "the operator holds this task"
     out.task(replace(task, held=reason if event.kind == "task.paused" else ""))
     out.mark(event.data.get("command", ""))
+
+
+@on("task.checkpoint")
+def _checkpoint(view: State, event: AnyEvent, out: Sink) -> None:
+    task = task_of(view, event)
+    _fence(task, event)
+    out.task(replace(task, checkpoint=event.data.get("note", "")))
+
+
+@on("status.updated")
+def _progress(view: State, event: AnyEvent, out: Sink) -> None:
+    task = task_of(view, event)
+    _fence(task, event)
+    section, state = event.data.get("section", ""), event.data.get("state", "")
+    out.task(replace(task, progress={**task.progress, section: state}))
+
+
+@on("question.raised")
+def _question(view: State, event: AnyEvent, out: Sink) -> None:
+    """An agent asks the operator, and goes on with a default."""
+    key = str(event.data.get("question", ""))
+    if not key or key in view.questions:
+        raise IllegalTransition(f"question {key or '?'} cannot be raised")
+    out.question(key, {**event.data, "task": event.task or "", "agent": event.agent or ""})
 
 
 @on("tasks.requested")
@@ -291,12 +316,38 @@ def _llm_call(view: State, event: AnyEvent, out: Sink) -> None:
         int(data.get("cache_write_1h_tokens", 0)),
     )
     out.usage(usage)
+    micro_usd = round(usage.cost_usd * 1_000_000)
+    out.spend(_scopes(view, event), Amounts(usage.tokens, micro_usd, max(0, round(float(data.get("ms", 0)))), 1))
+    out.open_call(event.agent or "", None)
     if event.agent in view.instances:
         instance = view.instances[event.agent]
         out.instance(replace(instance, usage=instance.usage + usage))
     if event.task in view.tasks:
         task = view.tasks[event.task]
         out.task(replace(task, usage=task.usage + usage))
+
+
+@on("llm.started", fits_always=True)
+def _llm_started(view: State, event: AnyEvent, out: Sink) -> None:
+    """Written before a call is made where there is a budget. What was begun and never settled counts in full."""
+    agent = event.agent or ""
+    if (cut := view.open_calls.get(agent)) is not None:
+        out.spend(cut.scopes, cut.most)
+    out.open_call(agent, OpenCall(_scopes(view, event), Amounts.read(event.data)))
+
+
+@on("llm.cut", fits_always=True)
+def _llm_cut(view: State, event: AnyEvent, out: Sink) -> None:
+    agent = event.agent or ""
+    if (cut := view.open_calls.get(agent)) is not None:
+        out.spend(cut.scopes, Amounts.read(event.data))
+        out.open_call(agent, None)
+
+
+def _scopes(view: State, event: AnyEvent) -> tuple[str, ...]:
+    task, instance = view.tasks.get(event.task or ""), view.instances.get(event.agent or "")
+    service = instance.service if instance is not None else (event.agent or "").rpartition("-")[0]
+    return scopes_of(task, service) if task is not None else ("run",)
 
 
 @on("policy.denied", fits_always=True)

@@ -9,6 +9,7 @@ from typing import Any
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
 PRIORITIES = ("critical", "high", "medium", "low")
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 PHASES = ("plan", "build", "land")
 
 
@@ -101,8 +102,9 @@ class Task:
     ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
     task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
     and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it. ``reads`` are the artifacts it was given,
-    each a path and the SHA-256 it had.
+    why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
+    parts, ``checkpoint`` its note for whoever takes the task up again. ``reads`` are the artifacts it
+    was given, each a path and the SHA-256 it had.
     """
 
     id: str
@@ -136,6 +138,8 @@ class Task:
     stat: Stat = Stat()
     usage: Usage = Usage()
     handoff: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[str, str] = field(default_factory=dict)
+    checkpoint: str = ""
     ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""
@@ -165,6 +169,20 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Why no model is asked at a gate (a provider and class of models) until a time.
+
+    ``kind`` is ``limit`` (a rate limit: it passes at ``until``) or ``breaker`` (a server in trouble: at ``until`` one
+    call finds out whether it still is).
+    """
+
+    gate: str
+    kind: str
+    until: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One measured fact that a gate shows."""
 
@@ -177,10 +195,10 @@ class CheckResult:
 class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
-    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about.
-    ``ask`` is the question a permission or trust gate is about. ``document`` is relative to the run's directory,
-    ``about`` is the state of the world it was made from (to notice that it moved), ``blockers`` say why an approval
-    cannot be carried out now.
+    ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about. ``ask`` is the
+    question a permission or trust gate is about, ``subject`` the budget a budget gate is about.
+    ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
+    that it moved), ``blockers`` say why an approval cannot be carried out now.
     """
 
     id: str
@@ -204,6 +222,7 @@ class Gate:
     opened_seq: int = 0
     opened_at: str = ""
     decided_seq: int = 0
+    subject: str = ""
     ask: str = ""
 
 
@@ -319,7 +338,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit and what was spent of it, in the dimension's unit (tokens, cost_usd, seconds, iterations)."""
+    """A limit and what was spent of it when its status last changed, in the dimension's unit (tokens, usd, seconds,
+    iterations). See ``budgets`` for scopes. ``round`` counts how often it was used up, ``asked`` is what the call may
+    use for which it did not suffice.
+    """
 
     id: str
     scope: str = "run"
@@ -327,3 +349,5 @@ class Budget:
     limit: float = 0.0
     spent: float = 0.0
     status: str = "ok"
+    round: int = 0
+    asked: float = 0.0

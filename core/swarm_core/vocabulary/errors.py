@@ -176,15 +176,31 @@ RETRYABLE = frozenset(
 )
 
 
+# The server did nothing that it bills.
+FREE = frozenset({ModelFailure.LIMIT, ModelFailure.AUTH, ModelFailure.REQUEST, ModelFailure.SPEND})
+
+
 class ModelError(SwarmError):
-    """A model call failed. ``wait_s`` is what the server asked for, if it did."""
+    """A model call failed. ``wait_s`` is what the server asked for, if it did.
+
+    ``is_free`` says that the call is known to cost nothing; if nobody says, its kind decides.
+    """
 
     exit_code = 13
 
-    def __init__(self, message: str, *, kind: ModelFailure, wait_s: float | None = None, hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ModelFailure,
+        wait_s: float | None = None,
+        hint: str = "",
+        is_free: bool | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
         self.wait_s = wait_s
+        self.is_free = kind in FREE if is_free is None else is_free
 
     @property
     def is_retryable(self) -> bool:

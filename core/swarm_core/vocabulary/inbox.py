@@ -25,6 +25,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "task.heartbeat": frozenset({"task", "attempt"}),
     "task.submit": frozenset({"task", "attempt", "what_i_did"}),
     "task.fail": frozenset({"task", "attempt", "reason"}),
+    "budget.raise": frozenset({"budget", "limit"}),
     "gate.decide": frozenset({"gate", "verdict", "evidence"}),
     "engine.halt": frozenset(),
     "engine.stop": frozenset(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .entities import Gate, Merge, Task
+from .entities import Budget, Gate, Merge, Task
 
 DEAD = ("cancelled", "skipped")
 
@@ -32,6 +32,7 @@ class Index:
         self.merge_queue: dict[str, None] = {}
         self.merge_checking: dict[str, None] = {}
         self.merge_finished: dict[str, None] = {}
+        self.exhausted: dict[str, dict[str, None]] = {}
         self.done = 0
         self._statuses: dict[str, str] = {}
         self._merges: dict[str, str] = {}
@@ -47,7 +48,13 @@ class Index:
         return {**vars(self), **emptied, "unended_of": {k: v for k, v in self.unended_of.items() if v}}
 
     @classmethod
-    def of(cls, tasks: Iterable[Task], gates: Iterable[Gate], merges: Iterable[Merge] = ()) -> Index:
+    def of(
+        cls,
+        tasks: Iterable[Task],
+        gates: Iterable[Gate],
+        merges: Iterable[Merge] = (),
+        budgets: Iterable[Budget] = (),
+    ) -> Index:
         """The index of entities in the order of their creation, of merges in the order of the queue."""
         index = cls()
         for task in tasks:
@@ -56,6 +63,8 @@ class Index:
             index.gate(gate)
         for merge in merges:
             index.merge(merge.task, merge.status)
+        for budget in budgets:
+            index.budget(budget)
         return index
 
     def in_status(self, *statuses: str) -> list[str]:
@@ -81,13 +90,21 @@ class Index:
         self._enter(after, before.status if before else "")
 
     def gate(self, gate: Gate) -> None:
-        latest = self.latest_gate.get((gate.place, gate.task), "")
+        key = (gate.place, gate.task or gate.subject)
+        latest = self.latest_gate.get(key, "")
         if (len(latest), latest) < (len(gate.id), gate.id):
-            self.latest_gate[gate.place, gate.task] = gate.id
+            self.latest_gate[key] = gate.id
         if gate.status == "open":
             self.open_gates[gate.id] = None
         else:
             self.open_gates.pop(gate.id, None)
+
+    def budget(self, budget: Budget) -> None:
+        """Which scopes have a budget that is used up."""
+        if budget.status == "exhausted":
+            self.exhausted.setdefault(budget.scope, {})[budget.id] = None
+        elif budget.id in self.exhausted.get(budget.scope, ()):
+            _take(self.exhausted, budget.scope, budget.id)
 
     def merge(self, task: str, status: str) -> None:
         """Take what became of a task's merge; an empty ``status`` when there is none any more."""

@@ -264,6 +264,7 @@ BUDGET = Machine(
         ("ok", "warning", "budget.warning"),
         ("warning", "exhausted", "budget.exhausted"),
         ("ok", "exhausted", "budget.exhausted"),
+        ("ok", "ok", "budget.raised"),
         ("warning", "ok", "budget.raised"),
         ("exhausted", "ok", "budget.raised"),
     ),

@@ -60,10 +60,12 @@ class ServiceSpec:
 
     ``timeout_s`` limits one attempt at one task, ``heartbeat_s`` how long an agent may show no sign of life,
     ``lease_s`` the same for a worker outside the engine, ``retries`` the attempts after transient failures.
+    ``fallback_models`` are asked, in their order, while ``model`` cannot be.
 
     ``access_level``: ``scoped`` reads everything and writes its directories; ``global_read`` reads everything and
     writes nothing; ``none`` reads and writes its directories only.
 
+    ``network`` are the hosts it may reach: ``example.org``, ``*.example.org``, ``example.org:8443``; none by default.
     ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
     the engine's environment that it is given.
     """
@@ -78,6 +80,7 @@ class ServiceSpec:
     frameworks: tuple[str, ...] = ()
     mcp_servers: tuple[str, ...] = ()
     model: str = DEFAULT_MODEL
+    fallback_models: tuple[str, ...] = ()
     adapter: str = "anthropic"
     command: tuple[str, ...] = ()
     profile: str = ""
@@ -88,6 +91,7 @@ class ServiceSpec:
     lease_s: float = 60.0
     retries: int = 3
     max_turns: int = 100
+    network: tuple[str, ...] = ()
     permissions: tuple[RuleText, ...] = ()
 
     @property
@@ -124,6 +128,31 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServerSpec:
+    """A server of tools: a ``command`` that speaks over stdio, or a ``url`` (streamable HTTP).
+
+    ``timeout_s`` limits one call.
+    """
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """A limit in the dimension's unit. ``scope`` is one of ``budgets``, or ``task``: each task has one of its own."""
+
+    scope: str
+    dimension: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -140,7 +169,9 @@ class SwarmSpec:
     artifacts: str = "flag"
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
+    budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
+    mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Merge, Phase, Run, Task, Usage
+from .budgets import Amounts, OpenCall, scopes_of
+from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Limit, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .index import Index
@@ -33,12 +34,16 @@ class State:
         self.findings: dict[str, Finding] = {}
         self.incidents: dict[str, Incident] = {}
         self.budgets: dict[str, Budget] = {}
+        self.limits: dict[str, Limit] = {}
         self.held_services: dict[str, str] = {}
         self.requests: dict[str, Mapping[str, Any]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
+        self.questions: dict[str, Mapping[str, Any]] = {}
         self.asks: dict[str, Ask] = {}
         self.open_asks: dict[str, None] = {}
         self.usage = Usage()
+        self.spent: dict[str, Amounts] = {}
+        self.open_calls: dict[str, OpenCall] = {}
         self.denials = 0
         self.engine_pid = 0
         self.started_seq = 0
@@ -66,7 +71,21 @@ class State:
             return f"the run is {self.run.status}"
         if task.held:
             return task.held
-        return self.held_services.get(task.assigned_to, "")
+        return self.held_services.get(task.assigned_to, "") or self.why_unpaid(task)
+
+    def why_unpaid(self, task: Task) -> str:
+        """Which budget that ``task`` needs is used up; empty if none is."""
+        if self.index.exhausted:
+            for scope in scopes_of(task):
+                for budget in self.index.exhausted.get(scope, ()):
+                    gate = self.latest_budget_gate(budget)
+                    return f"the budget {budget} is used up" + (f": decide at {gate}" if gate else "")
+        return ""
+
+    def latest_budget_gate(self, budget: str) -> str:
+        """The open gate at which a budget can be raised, if there is one."""
+        gate = self.gates.get(self.index.latest_gate.get(("budget", budget), ""))
+        return gate.id if gate is not None and gate.status == "open" else ""
 
 
 class Sink:
@@ -86,14 +105,18 @@ class Sink:
     def finding(self, finding: Finding) -> None: ...
     def incident(self, incident: Incident) -> None: ...
     def budget(self, budget: Budget) -> None: ...
+    def limit(self, gate: str, limit: Limit | None) -> None: ...
     def hold(self, service: str, reason: str) -> None: ...
     def request(self, key: str, request: Mapping[str, Any] | None) -> None: ...
     def usage(self, usage: Usage) -> None: ...
+    def spend(self, scopes: tuple[str, ...], amounts: Amounts) -> None: ...
+    def open_call(self, agent: str, call: OpenCall | None) -> None: ...
     def mark(self, command: str, refused: str = "") -> None: ...
     def denial(self) -> None: ...
     def pid(self, pid: int) -> None: ...
     def started(self) -> None: ...
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
+    def question(self, key: str, question: Mapping[str, Any]) -> None: ...
     def ask(self, ask: Ask) -> None: ...
 
 
@@ -138,7 +161,14 @@ class Writer(Sink):
         self.view.incidents[incident.id] = incident
 
     def budget(self, budget: Budget) -> None:
+        self.view.index.budget(budget)
         self.view.budgets[budget.id] = budget
+
+    def limit(self, gate: str, limit: Limit | None) -> None:
+        if limit is None:
+            self.view.limits.pop(gate, None)
+        else:
+            self.view.limits[gate] = limit
 
     def hold(self, service: str, reason: str) -> None:
         if reason:
@@ -154,6 +184,16 @@ class Writer(Sink):
 
     def usage(self, usage: Usage) -> None:
         self.view.usage = self.view.usage + usage
+
+    def spend(self, scopes: tuple[str, ...], amounts: Amounts) -> None:
+        for scope in scopes:
+            self.view.spent[scope] = self.view.spent.get(scope, Amounts()) + amounts
+
+    def open_call(self, agent: str, call: OpenCall | None) -> None:
+        if call is None:
+            self.view.open_calls.pop(agent, None)
+        else:
+            self.view.open_calls[agent] = call
 
     def mark(self, command: str, refused: str = "") -> None:
         if command:
@@ -172,6 +212,9 @@ class Writer(Sink):
 
     def plan(self, task: str, plan: Mapping[str, Any]) -> None:
         self.view.plans[task] = plan
+
+    def question(self, key: str, question: Mapping[str, Any]) -> None:
+        self.view.questions[key] = question
 
     def ask(self, ask: Ask) -> None:
         self.view.asks[ask.id] = ask

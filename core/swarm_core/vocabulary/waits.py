@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .entities import Task
+from .entities import Limit, Task
 from .reservations import Reservations
 from .state import State
 
@@ -34,6 +34,19 @@ def waits_for(view: State, task: Task, now: str = "") -> str:
             is_asked = any(view.tasks[name].status not in ("done", "cancelled", "skipped") for name in plans)
             return "the architect decides who goes on with it" if is_asked else _gate(view, task)
     return ""
+
+
+def limits(view: State, now: str) -> list[str]:
+    """What keeps models from being asked, one line each; ``now`` is the ISO time, a limit is told until it passed."""
+    return [told for name in sorted(view.limits) if (told := _limit(view.limits[name], now))]
+
+
+def _limit(limit: Limit, now: str) -> str:
+    at = limit.until[11:19] if limit.until[:10] == now[:10] else f"{limit.until[:10]} {limit.until[11:16]}"
+    until = f" until {at}" if limit.until > now else ""
+    if limit.kind == "breaker":
+        return f"{limit.gate} is in trouble, {'nobody asks it' + until if until else 'one call finds out'}"
+    return f"{limit.gate} is limited{until}" if until else ""
 
 
 def _held(view: State, task: Task) -> str:

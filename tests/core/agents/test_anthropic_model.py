@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -340,3 +340,38 @@ def test_an_unknown_subclass_takes_the_row_of_its_ancestor() -> None:
     assert kind_of(NewLimitError("no", response=response, body=None)) is ModelFailure.LIMIT
     assert kind_of(httpx2.ReadError("cut")) is ModelFailure.TRANSPORT
     assert kind_of(RuntimeError("?")) is ModelFailure.REQUEST
+
+
+async def test_every_response_is_told_with_its_status_and_headers_before_the_call_ends() -> None:
+    told: list[tuple[str, int, str | None]] = []
+
+    def heard(model: str, status: int, headers: Mapping[str, str]) -> None:
+        told.append((model, status, headers.get("anthropic-ratelimit-requests-remaining")))
+
+    left = {"anthropic-ratelimit-requests-remaining": "7"}
+    answers = [
+        Answer(HELLO, headers=left),
+        failure(429, "rate_limit_error", anthropic_ratelimit_requests_remaining="0"),
+        failure(529, "overloaded_error"),
+        failure(400, "invalid_request_error"),
+        Answer(HELLO[:3], ending="drop", headers=left),
+    ]
+    async with MessagesServer(answers) as server:
+        model = AnthropicModel(api_key=KEY, base_url=server.base_url, clock=SystemClock(), on_response=heard)
+        async with contextlib.aclosing(model.stream(REQUEST)) as events:  # type: ignore[type-var]
+            await anext(events)
+            assert len(told) == 1, "known while the turn is still under way"
+            async for _ in events:
+                pass
+        for _ in answers[1:]:
+            with pytest.raises(ModelError):
+                await everything(model)
+        await model.close()
+    sonnet = REQUEST.model
+    assert told == [
+        (sonnet, 200, "7"),
+        (sonnet, 429, "0"),
+        (sonnet, 529, None),
+        (sonnet, 400, None),
+        (sonnet, 200, "7"),
+    ]

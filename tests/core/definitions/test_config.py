@@ -156,3 +156,14 @@ def test_effort_is_set_for_all_agents_at_once(tmp_path: Path) -> None:
     path.write_text("effort: heroic\nservices: {api: {directories: [api]}}\n")
     with pytest.raises(ConfigurationError, match="heroic"):
         load(path)
+
+
+def test_models_to_fall_back_on_are_the_swarms_unless_a_service_names_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "multi-agent.yaml"
+    path.write_text(
+        "fallback_models: [m-2, m-3]\n"
+        "services:\n  api: {directories: [api]}\n  web: {directories: [web], fallback_models: []}\n"
+    )
+    services = load(path).services
+    assert services["api"].fallback_models == services["architect"].fallback_models == ("m-2", "m-3")
+    assert services["web"].fallback_models == ()

@@ -29,7 +29,7 @@ def room(tmp_path: Path) -> Bench:
 
 async def test_a_command_runs_in_the_worktree_and_imports_the_worktree(room: Bench) -> None:
     (room.tree / "frontend" / "own.py").write_text("where = __file__\n")
-    result = await room.bash("pwd; cd /; python3 -c 'import frontend.own as o; print(o.where)'; echo to stderr >&2")
+    result = await room.bash("pwd; (cd /; python3 -c 'import frontend.own as o; print(o.where)'); echo to stderr >&2")
     assert result.text == f"{room.tree}\n{room.tree}/frontend/own.py\nto stderr"
     assert not result.is_error
     assert not list(room.tree.rglob("__pycache__"))
@@ -217,3 +217,126 @@ async def test_output_that_is_no_text_arrives_as_text(room: Bench) -> None:
     result = await room.bash("printf '\\377\\000\\033[31m'")
     assert result.text.encode()
     assert "\ufffd" in result.text
+
+
+async def test_the_directory_lasts_and_variables_do_not(room: Bench) -> None:
+    first = await room.bash("cd backend && X=1 && export X")
+    assert first.text == "(no output)\n[the next command begins in backend]"
+    assert (await room.bash("pwd; echo ${X-gone}; echo x > here")).text == f"{room.tree}/backend\ngone"
+    assert (room.tree / "backend/here").read_text() == "x\n"
+    assert (await room.bash("exit 3")).text == "Exit code 3\n(no output)"
+    assert (await room.bash("cd ..; echo x > ../outside/new")).denied is not None, "judged from where it begins"
+    assert (await room.bash("(cd /); cd ..")).text.endswith("begins in .]")
+    left = await room.bash("cd /tmp; pwd")
+    assert left.text == "/tmp\n[/tmp is outside your worktree: the next command begins at its top]"
+    assert (await room.bash("pwd")).text == str(room.tree)
+    assert not list(room.scratch.glob("cwd-*"))
+
+
+async def test_a_directory_that_is_gone_or_became_a_link_is_left(room: Bench) -> None:
+    await room.bash("mkdir backend/sub && cd backend/sub")
+    (room.tree / "backend/sub").rmdir()
+    assert (await room.bash("pwd")).text == f"{room.tree}\n[the next command begins in .]".split("\n[")[0]
+    await room.bash("mkdir backend/sub && cd backend/sub")
+    (room.tree / "backend/sub").rmdir()
+    (room.tree / "backend/sub").symlink_to(room.outside)
+    assert (await room.bash("pwd -P")).text == str(room.tree)
+
+
+async def test_lines_of_a_command_are_counted_from_one(room: Bench) -> None:
+    wrong = await room.bash("true\nnosuchcommand")
+    assert "line 2: nosuchcommand" in wrong.text
+    assert (await room.bash("cat <<'E'\n$1 '\nE\necho \"[$#]\"")).text == "$1 '\n[0]"
+
+
+@pytest.mark.parametrize(
+    ("command", "is_error"),
+    [
+        ("grep -r nowhere backend", False),
+        ("cat backend/app.py | grep nowhere", False),
+        ("diff backend/app.py frontend/page.ts >/dev/null", False),
+        ("test -e nothing", False),
+        ("[ -e nothing ]", False),
+        ("[[ -e nothing ]]", False),
+        ("grep -q nowhere backend/app.py && echo yes", False),
+        ("grep x no/such/file", True),
+        ("false", True),
+        ("grep -q app backend/app.py && false", True),
+        ("python3 -c 'raise SystemExit(1)'", True),
+    ],
+)
+async def test_an_exit_code_that_is_an_answer_is_no_failure(room: Bench, command: str, is_error: bool) -> None:
+    result = await room.bash(command)
+    assert result.text.startswith("Exit code ")
+    assert result.is_error is is_error
+
+
+# -- background
+
+
+async def test_a_command_in_the_background_is_read_bit_by_bit_and_stopped(room: Bench) -> None:
+    os.mkfifo(room.tree / "backend/pipe")
+    begun = await room.bash(
+        "echo one $$; read -r line < backend/pipe; echo $line; tail -f /dev/null", run_in_background=True
+    )
+    assert begun.text.startswith("It runs in the background as bash_1.")
+
+    async def more(until_it_shows: str) -> str:
+        seen = ""
+        async with asyncio.timeout(10):
+            while until_it_shows not in seen:
+                shown = await room.call("BashOutput", task_id="bash_1", block=True, timeout=20)
+                assert shown.text.startswith("Running.")
+                seen += shown.text.partition("\n")[2] + "\n"
+        return seen
+
+    pid = int((await more("one ")).split()[-1])
+    with (room.tree / "backend/pipe").open("w") as pipe:
+        pipe.write("two\n")
+    assert (await more("two\n")).split() == ["two"], "what was shown is not shown again"
+    stopped = await room.call("TaskStop", task_id="bash_1")
+    assert (stopped.text, stopped.is_error) == ("Stopped.", False)
+    await until(lambda: not is_running(pid))
+    unknown = await room.call("BashOutput", task_id="bash_9")
+    assert unknown.is_error
+    assert "known: bash_1" in unknown.text
+
+
+async def test_waiting_for_the_end_of_a_background_command_tells_how_it_ended(room: Bench) -> None:
+    await room.bash("echo a; exit 3", run_in_background=True)
+    ended = await room.call("BashOutput", task_id="bash_1", block=True)
+    assert ended.is_error
+    assert ended.text == "Ended with exit code 3.\na"
+    assert (await room.call("BashOutput", task_id="bash_1")).text == "Ended with exit code 3."
+    await room.bash("sleep 300", run_in_background=True)
+    assert (await room.call("BashOutput", task_id="bash_2", block=True, timeout=50)).text == "Running."
+    await room.toolbox.close()
+
+
+async def test_a_command_that_never_ends_goes_on_in_the_background(room: Bench) -> None:
+    result = await room.bash("echo $$; tail -f /dev/null", timeout=300)
+    assert not result.is_error
+    assert "goes on in the background as bash_1" in result.text
+    pid = int(result.text.split()[-1])
+    assert is_running(pid)
+    await room.toolbox.close()
+    assert not is_running(pid), "it ends with its agent"
+
+
+async def test_there_are_only_so_many_commands_in_the_background(room: Bench) -> None:
+    for _ in range(8):
+        assert not (await room.bash("sleep 300", run_in_background=True)).is_error
+    assert "too many" in (await room.bash("sleep 300", run_in_background=True)).text
+    await room.call("TaskStop", task_id="bash_3")
+    assert not (await room.bash("sleep 300", run_in_background=True)).is_error
+    await room.toolbox.close()
+
+
+async def test_a_cancelled_agent_takes_a_command_that_could_move_on_with_it(room: Bench) -> None:
+    path = room.tree / "backend/pid"
+    call = asyncio.create_task(room.bash("echo $$ > backend/pid; tail -f /dev/null"))
+    await until(lambda: path.exists() and bool(path.read_text()))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not is_running(int(path.read_text()))

@@ -152,3 +152,29 @@ async def test_a_service_without_access_searches_its_directories_alone(tmp_path:
     assert (await room.call("Grep", pattern="page")).text == "backend/a.ts"
     assert (await room.call("Glob", pattern="**/*.ts")).text == "backend/a.ts"
     assert (await room.call("Grep", pattern="page", path="frontend")).denied is not None
+
+
+async def test_a_result_can_be_paged_through(room: Bench, engine: str) -> None:
+    (room.tree / "backend/log").write_text("".join(f"hit {n}\n" for n in range(30)))
+    found: list[str] = []
+    for offset in (0, 10, 20):
+        more = await room.call(
+            "Grep", pattern="hit", path="backend/log", output_mode="content", head_limit=10, offset=offset
+        )
+        found += [line for line in more.text.split("\n") if "hit" in line]
+    assert found == [f"backend/log:{n + 1}:hit {n}" for n in range(30)]
+    past = await room.call("Grep", pattern="hit", path="backend/log", output_mode="content", offset=30)
+    assert past.text == "[offset 30 is past the last result]"
+    everything = await room.call("Grep", pattern="hit", path="backend/log", output_mode="content", head_limit=0)
+    assert everything.text.count("hit") == 30
+
+
+async def test_matching_parts_and_matches_across_lines(room: Bench, engine: str) -> None:
+    parts = await room.call("Grep", pattern="na\\w+", path="backend/models", output_mode="content", **{"-o": True})
+    assert parts.text == "backend/models/user.py:2:name"
+    plain = await room.call("Grep", pattern="User:.*TODO", path="backend")
+    assert plain.text == "No matches found"
+    across = await room.call("Grep", pattern="User:.*TODO", path="backend", multiline=True, output_mode="content")
+    assert [line.split(":")[1] for line in across.text.split("\n")] == ["1", "2", "3"]
+    wide = await room.call("Grep", pattern="name", path="backend/models", output_mode="content", context=1)
+    assert wide.text.count("\n") == 2

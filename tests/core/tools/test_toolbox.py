@@ -18,7 +18,7 @@ from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from swarm_core.vocabulary.spec import ServiceSpec
 
-STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash"]
+STANDARD = ["Read", "Write", "Edit", "Glob", "Grep", "Bash", "BashOutput", "TaskStop", "Skill", "WebFetch"]
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def box(room: Bench, *tools: Tool, **service: Any) -> Toolbox:
     ("service", "offered"),
     [
         ({}, [*STANDARD, "commit", "handoff", "plan_tasks", "Extra"]),
-        ({"tools_allowed": ("Grep", "Read")}, ["Read", "Grep", "commit", "handoff", "plan_tasks"]),
+        ({"tools_allowed": ("Grep", "Read")}, ["Read", "Grep", "Skill", "commit", "handoff", "plan_tasks"]),
         ({"tools_allowed": ("read", "BASH")}, ["commit", "handoff", "plan_tasks"]),
         ({"tools_allowed": ()}, ["commit", "handoff", "plan_tasks"]),
         (
             {"tools_restricted": ("Bash", "WebFetch", "git commit", "plan_tasks")},
-            ["Read", "Write", "Edit", "Glob", "Grep", "commit", "handoff", "Extra"],
+            ["Read", "Write", "Edit", "Glob", "Grep", "Skill", "commit", "handoff", "Extra"],
         ),
         (
             {"tools_allowed": ("Read", "all"), "tools_restricted": ("Read",)},
-            [*STANDARD[1:], "commit", "handoff", "plan_tasks", "Extra"],
+            [*STANDARD[1:-2], "WebFetch", "commit", "handoff", "plan_tasks", "Extra"],
         ),
     ],
 )

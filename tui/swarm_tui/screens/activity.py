@@ -15,6 +15,7 @@ from .base import RoomScreen
 
 LOUD = {"policy.denied": "denied", "task.failed": "bad", "merge.conflicted": "bad", "check.failed": "bad"}
 GROUPS = {"gate": "accent", "task": "strong", "merge": "tool", "run": "good", "decision": "accent"}
+GROUPS |= {"question": "accent", "finding": "denied"}
 KEPT = 600
 LONG = frozenset(
     ["tasks", "services", "options", "document", "evidence", "about", "on_yes", "on_no", "checks", "stat", "worktree"]

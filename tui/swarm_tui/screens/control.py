@@ -72,7 +72,7 @@ class ControlScreen(Yours):
         self.show_state()
 
     def _show_banner(self) -> None:
-        rows = reasons.banner(self.store.view)
+        rows = reasons.banner(self.store.view, self.room.clock.now())
         banner = self.query_one("#banner", Heading)
         banner.display = bool(rows)
         banner.show(*rows)
@@ -102,6 +102,8 @@ class ControlScreen(Yours):
         """Twice a second: what changes by time alone."""
         self.query_one(TaskBoard).tick(self.room.clock.now())
         self.tick()
+        if self.store.view.limits:
+            self._show_banner()
         self.show_state()
 
     def show_state(self) -> None:
@@ -125,6 +127,9 @@ class ControlScreen(Yours):
             (f"{state} ", style),
             (f"· {words.elapsed(run.created_at, end)} · {words.spent(view.usage)} ", "muted"),
         ]
+        budget, look = words.tightest(view)
+        if budget:
+            row.append((f"· {clean_line(budget)} ", look))
         if waiting:
             row.append((f"⚑ {words.some(waiting, 'gate')} ", "accent"))
         if elsewhere := self.room.runs.waiting(self.store.run):
