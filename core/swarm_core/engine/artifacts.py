@@ -146,7 +146,7 @@ class Registrar:
         judged = await self._judged(hub, commit, kinds)
         for kind, judgement in zip(kinds, judged.judgements, strict=True):
             known = self.runner.view.artifacts.get(kind.path)
-            if known is not None and known.sha256 == judgement.sha256 and known.status not in ("draft", "superseded"):
+            if known is not None and known.sha256 == judgement.sha256 and known.status != "draft":
                 continue  # told before; a crash came between
             await self.record(act, hub, commit, kind, judgement)
             told += complaints(judgement)
@@ -162,7 +162,8 @@ class Registrar:
         """What was written, and what came of it, as facts."""
         view, path = self.runner.view, kind.path
         if (known := view.artifacts.get(path)) is not None and known.status == "sealed":
-            await act.report(Draft("artifact.superseded", {"path": path}))
+            reason = f"{act.task.id} writes another version"
+            await act.report(Draft("artifact.stale", {"path": path, "reason": reason}))
         inputs = [list(read) for read in view.tasks[act.task.id].reads]
         about = {"type": kind.key, "path": path, "sha256": judgement.sha256, "commit": commit, "inputs": inputs}
         await act.report(Draft("artifact.written", about))

@@ -28,8 +28,6 @@ def _artifact_moved(view: State, event: AnyEvent, out: Sink) -> None:
     path = str(data.get("path", "") or data.get("type", ""))
     is_write = event.kind == "artifact.written"
     artifact = view.artifacts.get(path) or (Artifact(path) if is_write else None)
-    if artifact is not None and is_write and artifact.status == "superseded":
-        artifact = replace(artifact, status=ARTIFACT.initial)  # what takes its place begins anew and counts on
     if artifact is None or not path:
         raise IllegalTransition(f"{event.kind}: there is no artifact {path or '?'}")
     out.artifact(
