@@ -39,6 +39,7 @@ COMMANDS = (
     "cost",
     "budget",
     "permissions",
+    "artifact",
     "worktree",
     "backup",
     "restore",
