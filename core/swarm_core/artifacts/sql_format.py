@@ -92,7 +92,8 @@ def _tables(statements: list[Any], text: str, faults: Faults) -> dict[str, Table
         elif isinstance(statement, exp.Alter) and kind == "TABLE":
             _alter(statement, text, tables)
         elif isinstance(statement, exp.Drop) and kind == "TABLE":
-            tables.pop(statement.this.name.casefold(), None)
+            for named in statement.find_all(exp.Table):
+                tables.pop(named.name.casefold(), None)
         elif isinstance(statement, exp.Command) and _MAKES_TABLE.match(statement.sql()):
             said = " ".join(statement.sql().split())[:60]
             start = max(0, text.find(said[:30]))

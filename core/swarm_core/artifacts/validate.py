@@ -84,6 +84,9 @@ def examine(kind: ArtifactType, content: bytes) -> tuple[Judgement, Document | N
             missing = (error.name or "a library").partition(".")[0]
         except RecursionError:
             faults.add("depth", "is nested too deep to be judged", hint="flatten it")
+        except Exception as error:  # noqa: BLE001 -- a library that stumbles over hostile text is a fault of the text
+            document = None
+            faults.add("unreadable", f"cannot be judged: {type(error).__name__}: {error}", hint="write it more plainly")
     return Judgement(kind.path, sha256, tuple(faults.found()), missing), document
 
 

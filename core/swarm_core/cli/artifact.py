@@ -189,9 +189,7 @@ def read_artifact(root: Path, kind: ArtifactType) -> bytes | Judgement | None:
     except FileNotFoundError:
         return None
     except OSError:
-        return refused(
-            kind, "no_file", "is no file that can be read, or a link leads to it", "write the file itself"
-        )
+        return refused(kind, "no_file", "is no file that can be read, or a link leads to it", "write the file itself")
     finally:
         os.close(held)
     with os.fdopen(fd, "rb") as file:
