@@ -138,8 +138,11 @@ def _columns(found: list[Any]) -> Iterator[Any]:
 
 
 def _at(identifier: Any, text: str) -> Position:
-    start = getattr(identifier, "meta", {}).get("start")
-    return line_and_column(text, start) if isinstance(start, int) else (1, 1)
+    found = getattr(identifier, "meta", {})
+    start, line = found.get("start"), found.get("line")
+    if not isinstance(start, int) or not isinstance(line, int):
+        return 1, 1
+    return line, start - text.rfind("\n", 0, start)  # counting lines from the top for each column would be quadratic
 
 
 def _unclosed(text: str) -> Position:

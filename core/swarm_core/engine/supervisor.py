@@ -16,6 +16,7 @@ from pathlib import Path
 
 import swarm_core
 from swarm_core.definitions import load
+from swarm_core.definitions.artifacts import load_registry
 from swarm_core.journal.journal import Journal
 from swarm_core.journal.opening import last_events, open_view
 from swarm_core.journal.projections import prepare
@@ -185,6 +186,8 @@ class Supervisor:
         await asyncio.to_thread(check_repository, self.layout.root)
         spec = load(self.layout.config)
         await asyncio.to_thread(check_rules, spec, self.layout.root)
+        if spec.artifacts != "off":
+            await asyncio.to_thread(load_registry, self.layout.root)
         models = ModelPool(spec, self.layout.root, self.clock)
         await asyncio.to_thread(models.check, options)
         services = {
@@ -200,7 +203,8 @@ class Supervisor:
         }
         layout.dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(shutil.copyfile, self.layout.config, layout.dir / CONFIG_FILE)
-        await asyncio.to_thread(keep_registry, self.layout.root, layout.dir)
+        if spec.artifacts != "off":
+            await asyncio.to_thread(keep_registry, self.layout.root, layout.dir)
         journal = await Journal.open(layout.journal, layout.run, self.clock)
         runner = Runner(layout, journal, spec, self.clock, self.status.say)
         data = {
