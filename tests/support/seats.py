@@ -60,7 +60,7 @@ def script(steps: Sequence[Step]) -> list[dict[str, Any]]:
             case "hang":
                 turns.append(call("Bash", command="sleep 600"))
             case "junk":
-                turns.append({"say": "\x1b]0;title\x07", "do": [{"tool": "Brand new", "args": {}}]})
+                turns.append({"say": "\x1b]0;title\x07", "do": [{"tool": "Brand_new", "args": {}}]})
     turns.append(call("handoff", what_i_did="all of it"))
     return turns
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -42,6 +41,7 @@ from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
 from .agent_desk import AgentDesk
+from .allowance import Allowance
 from .artifact_writing import propose
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
@@ -79,6 +79,7 @@ class AgentAct:
         self.scratch = self.layout.state_dir / "scratch" / instance.id
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.scope = Scope(self.tree, self.service, self.scratch)
+        self.allowance = Allowance(self.service.timeout_s)
         self.command = ""  # the request with which it was handed in, if somebody outside did
         self.notes: list[str] = []  # what the agent has to know about its artifacts
 
@@ -93,7 +94,7 @@ class AgentAct:
         await self.hands.artifacts.given(self, hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
         try:
-            async with asyncio.timeout(self.service.timeout_s) as self.limit:
+            async with self.allowance:
                 outcome = await self._converse(hub, log)
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
@@ -190,6 +191,7 @@ class AgentAct:
             self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
+            excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
             choose=paced.choose,
@@ -203,23 +205,9 @@ class AgentAct:
             await toolbox.close()
 
     async def clearance(self) -> None:
-        """Wait for leave to take the next step."""
-        with self.off_the_clock():
+        """Wait for leave to take the next step; time spent held does not count against the task."""
+        with self.allowance.excused():
             await self.runner.clearance(self.task.id)
-
-    @contextmanager
-    def off_the_clock(self) -> Iterator[None]:
-        """Time spent held does not count against the task, however long it is."""
-        if (when := self.limit.when()) is None:  # somebody else has stopped the clock
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        asked_s = loop.time()
-        self.limit.reschedule(None)
-        try:
-            yield
-        finally:
-            self.limit.reschedule(when + loop.time() - asked_s)
 
     def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""

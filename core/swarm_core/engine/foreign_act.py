@@ -106,5 +106,5 @@ class HumanAct(ForeignAct, ExternalAct):
         return HumanAdapter(self.handed_in)
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
-        self.limit.reschedule(None)
-        return await super()._converse(hub, log)
+        with self.allowance.excused():
+            return await super()._converse(hub, log)
