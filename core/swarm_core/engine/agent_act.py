@@ -381,9 +381,9 @@ class AgentAct:
             "recommendation": handoff.recommendation,
         }
         await self.report(Draft("handoff.recorded", data))
-        await self.hands.artifacts.handed_in(self, hub)
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
+        await self.hands.artifacts.handed_in(self, hub, tip, diff.paths)
         await self._submit(tip, diff.stat)
 
     async def _submit(self, commit: str, stat: Stat) -> None:

@@ -141,16 +141,25 @@ class Registrar:
             for path in paths
             if self.mode != "off" and self.registry.is_home(path) and path not in self.registry.paths
         ]
-        if not kinds:
-            return told
-        judged = await self._judged(hub, commit, kinds)
+        kinds = await self._news(hub, commit, kinds)
+        judged = await self._judged(hub, commit, kinds) if kinds else Judged()
         for kind, judgement in zip(kinds, judged.judgements, strict=True):
-            known = self.runner.view.artifacts.get(kind.path)
-            if known is not None and known.sha256 == judgement.sha256 and known.status != "draft":
-                continue  # told before; a crash came between
             await self.record(act, hub, commit, kind, judgement)
             told += complaints(judgement)
         return told[:MAX_TOLD] + ([f"and {len(told) - MAX_TOLD} more"] if len(told) > MAX_TOLD else [])
+
+    async def _news(self, hub: Hub, commit: str, kinds: Sequence[ArtifactType]) -> list[ArtifactType]:
+        """Those of which a commit holds another version than the one that is known, or one that was not judged yet."""
+        found = await entries(hub.desk, commit, [kind.path for kind in kinds])
+        hashes = await self._sha256(hub, [entry for entry in found.values() if entry.kind == "file"])
+        known = self.runner.view.artifacts
+        return [
+            kind
+            for kind in kinds
+            if kind.path not in known
+            or known[kind.path].status == "draft"
+            or known[kind.path].sha256 != hashes.get(kind.path, "")
+        ]
 
     async def proposed(self, hub: Hub, commit: str, kind: ArtifactType, content: bytes) -> Judgement:
         """Judge what an agent is about to write into a tree that stands at ``commit``."""
@@ -161,7 +170,11 @@ class Registrar:
     async def record(self, act: AgentAct, hub: Hub, commit: str, kind: ArtifactType, judgement: Judgement) -> None:
         """What was written, and what came of it, as facts."""
         view, path = self.runner.view, kind.path
-        if (known := view.artifacts.get(path)) is not None and known.status == "sealed":
+        known = view.artifacts.get(path)
+        if known is not None and (known.status, known.sha256) == ("draft", judgement.sha256):
+            await self._verdict(act, hub, commit, kind, judgement)  # it was written down; a crash came before this
+            return
+        if known is not None and known.status == "sealed":
             reason = f"{act.task.id} writes another version"
             await act.report(Draft("artifact.stale", {"path": path, "reason": reason}))
         inputs = [list(read) for read in view.tasks[act.task.id].reads]
@@ -189,9 +202,12 @@ class Registrar:
         there = await entries(hub.desk, await hub.integration(), paths)
         return next((path for path in paths if path in there and there[path].oid != _oid(here, path)), "")
 
-    async def handed_in(self, act: AgentAct, hub: Hub) -> None:
-        """A producer that hands in its stale artifacts unchanged says that they hold: they are judged anew."""
-        view, commit = self.runner.view, await hub.tip(act.instance.id)
+    async def handed_in(self, act: AgentAct, hub: Hub, commit: str, paths: Iterable[str]) -> None:
+        """Make up for what a crash left out; then, a producer that hands in its stale artifacts unchanged says that
+        they hold: they are judged anew.
+        """
+        await self.written(act, hub, commit, paths)
+        view = self.runner.view
         kinds = [
             kind
             for kind in self.registry.types.values()

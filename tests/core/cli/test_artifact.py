@@ -40,7 +40,7 @@ def test_check_says_what_is_wrong_with_files_and_between_them(root: Path) -> Non
     (root / "artifacts/system-design.yml").write_bytes(b"a: \xff\x1b]0;x\x07\n")
     bad = swarm("artifact", "check", cwd=root)
     assert bad.returncode == 1
-    assert "artifacts/test-results.json:1:94: coverage 79.9 is below 80\n" in bad.stdout
+    assert "artifacts/test-results.json:1:85: coverage 79.9 is below 80\n" in bad.stdout
     assert "artifacts/error-reports.md:1:1: is no file that can be read, or a link leads to it" in bad.stdout
     assert "artifacts/system-design.yml:1:4: is not UTF-8 text (byte 3)" in bad.stdout
     assert "\x1b" not in bad.stdout

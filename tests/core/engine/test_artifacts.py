@@ -112,7 +112,13 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_the_life_of_two_artifacts_of_which_one_stands_on_the_other(root: Path) -> None:
+@pytest.mark.parametrize("crash", ["", "after_merge_before_record:3"])
+def test_the_life_of_two_artifacts_of_which_one_stands_on_the_other(
+    root: Path, crash: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the engine dies between the merge that outdates an artifact and its record."""
+    if crash:
+        monkeypatch.setenv("SWARM_CRASH_AT", crash)
     wrong = write("artifacts/design.yml", "services: [1\n")
     played = Played(
         root,
@@ -146,6 +152,7 @@ def test_the_life_of_two_artifacts_of_which_one_stands_on_the_other(root: Path) 
     assert (tables.status, tables.version, tables.sha256) == ("sealed", 1, sha256(TABLES))
     assert tables.inputs == (("artifacts/design.yml", sha256(SECOND)),)
     assert (design.status, design.version) == ("sealed", 3)
+    assert bool(played.data("engine.crash_detected")) == bool(crash)
     assert {(check["name"], check["exit_code"]) for check in played.data("check.passed")} == {("artifacts", 0)}
 
     def said(*arguments: str) -> str:
@@ -226,6 +233,23 @@ def test_a_link_in_an_artifacts_place_is_refused(root: Path) -> None:
     artifact = played.view.artifacts["artifacts/tables.yml"]
     assert artifact.status == "invalid"
     assert "is a link, not a file" in artifact.reason
+
+
+@pytest.mark.parametrize("point", ["after_commit_before_record:2", "before_append:30", "before_append:33"])
+def test_an_engine_that_dies_on_the_way_judges_each_version_once(
+    root: Path, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARM_CRASH_AT", point)
+    played = Played(
+        root,
+        ("lead", "one", [write("artifacts/design.yml", FIRST), COMMIT, DONE]),
+        ("store", "two", [write("artifacts/tables.yml", TABLES), COMMIT, DONE]),
+    )
+    assert played.data("engine.crash_detected")
+    for name in ("design", "tables"):
+        artifact = played.view.artifacts[f"artifacts/{name}.yml"]
+        assert (artifact.status, artifact.version) == ("sealed", 1)
+    assert len(played.data("artifact.validated")) == 2
 
 
 def test_a_broken_registry_stops_a_run_before_it_begins(root: Path) -> None:
