@@ -40,6 +40,7 @@ COMMANDS = (
     "budget",
     "permissions",
     "check",
+    "artifact",
     "worktree",
     "backup",
     "restore",

@@ -28,7 +28,7 @@ COLUMNS = ("work", "evaluate", "merge", "queue", "gate", "merge_queue", "rate_li
 
 
 def add(parsers: Parsers) -> None:
-    parser = parsers.add_parser("trace", help="show what took a run's time: spans, waits and its critical path")
+    parser = parsers.add_parser("trace", help="show what took a run's time; of an artifact, where it came from")
     add_run_argument(parser)
     parser.add_argument("--json", action="store_true", dest="as_json", help="as one JSON document")
     parser.add_argument("--depth", type=int, default=DEPTH, metavar="N", help="1 tasks, 2 their stations, 3 each call")
@@ -40,7 +40,10 @@ def add(parsers: Parsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     client = here()
-    run_id = chosen_run(client, getattr(options, "run", None))
+    named = getattr(options, "run", None)
+    if named is not None and named not in client.runs() and (client.runs() and _is_artifact(client, named)):
+        return _trace_artifact(client, named)
+    run_id = chosen_run(client, named)
     trace = read_trace(client, run_id)
     now_ms = present(client, trace)
     if options.otlp is not None or options.export:
@@ -51,6 +54,25 @@ def run(options: argparse.Namespace) -> int:
     else:
         for line in lines(trace, now_ms, root, depth=options.depth, is_slowest_first=options.slowest):
             print(line)
+    return 0
+
+
+def _is_artifact(client: SwarmClient, name: str) -> bool:
+    from swarm_core.definitions.artifacts import load_registry
+
+    return load_registry(client.layout.run(chosen_run(client, None)).dir).named(name) is not None
+
+
+def _trace_artifact(client: SwarmClient, name: str) -> int:
+    """The lineage of an artifact of the latest run."""
+    from swarm_core.definitions.artifacts import load_registry
+
+    from .artifact import find, lineage, read_history
+
+    run_id = chosen_run(client, None)
+    kind = find(load_registry(client.layout.run(run_id).dir), name)
+    for line in lineage(kind, read_history(client, run_id)):
+        print(clean_line(line))
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from swarm_core.vocabulary.artifacts import MODES as ARTIFACT_MODES
 from swarm_core.vocabulary.entities import ARCHITECT
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.ids import SLUG
@@ -87,6 +88,7 @@ _TOP = (
     "max_parallel",
     "effort",
     "checks",
+    "artifacts",
     "permissions",
     "mcp_servers",
     "budgets",
@@ -136,6 +138,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["budgets"] = read_budgets(top["budgets"], services)
     if "effort" in top:
         extras["effort"] = top["effort"].choice(EFFORTS)
+    if "artifacts" in top:
+        extras["artifacts"] = top["artifacts"].choice(ARTIFACT_MODES)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
     if "mcp_servers" in top:

@@ -117,6 +117,8 @@ def compose(text: str, path: Path | str) -> Marked:
         ) from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"is not valid YAML: {error}", path=path) from error
+    except RecursionError:
+        raise ConfigurationError("is nested too deep to be read", path=path, line=1) from None
     return Marked(node or yaml.MappingNode("tag:yaml.org,2002:map", []), path, "")
 
 

@@ -32,6 +32,7 @@ from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
+from .artifacts import Registrar
 from .budget_evidence import budget_evidence
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
@@ -55,6 +56,7 @@ class Hands:
         self.ledger = Ledger(runner.view, runner.spec, runner.clock, runner.recorder.enqueue, runner.moved, runner.wake)
         self.permissions = Rulebook(runner)
         self.measuring = Measuring(runner, self.hub)
+        self.artifacts = Registrar(runner)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -166,7 +168,7 @@ class Hands:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "status": json.loads(text)["status"],
         }
-        await self.runner.record(Draft("receipt.sealed", data, phase=key))
+        await self.runner.record(Draft("receipt.sealed", data, phase=key), *self.artifacts.sealing(key))
 
     async def _roll_back(self, seq: int) -> None:
         started_s = self.clock.monotonic_s()
@@ -223,6 +225,9 @@ class Hands:
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self.measuring.at_merge(task, onto, attempt)
+        for built_in in await self.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths):
+            await self.measuring.record(task.id, built_in, tip, "agent")
+            checks.append(built_in)
         return merge_evidence(
             gate,
             task,
@@ -287,7 +292,8 @@ class Hands:
             return
         reached(CrashPoint.AFTER_MERGE_BEFORE_RECORD)
         data = {"commit": commit, "integration": merged}
-        await self.runner.record(Draft("merge.completed", data, task=task.id))
+        outdated = await self.artifacts.outdated(hub, onto, merged, task)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated)
 
     async def _land(self, gate: Gate) -> None:
         hub = await self.hub()

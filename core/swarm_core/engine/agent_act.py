@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,6 @@ from swarm_core.agents.model_facts import turn_tokens
 from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
-from swarm_core.definitions.registry import ArtifactType
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.mcp import mcp_tools
@@ -42,8 +41,9 @@ from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.inspection import SecretFound
 
-from .agent_desk import AgentDesk, known_artifacts, owned_by
+from .agent_desk import AgentDesk
 from .allowance import Allowance
+from .artifact_writing import propose
 from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
@@ -83,6 +83,7 @@ class AgentAct:
         self.scope = Scope(self.tree, self.service, self.scratch)
         self.allowance = Allowance(self.service.timeout_s)
         self.command = ""  # the request with which it was handed in, if somebody outside did
+        self.notes: list[str] = []  # what the agent has to know about its artifacts
 
     async def perform(self) -> None:
         run, task = self.layout.run, self.task
@@ -92,6 +93,7 @@ class AgentAct:
         hub = await self.hands.hub()
         await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
         await self._place(hub)
+        await self.hands.artifacts.given(self, hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
         try:
             spec = self.runner.spec
@@ -129,15 +131,15 @@ class AgentAct:
             return False
         diff = await hub.diff(wanted, tip)
         await self._report_commit(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
+        await self.hands.artifacts.written(self, hub, tip, diff.paths)
         return True
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
         workers = self.runner.spec.workers
-        artifacts = await asyncio.to_thread(known_artifacts, self.tree)
-        self.scope = replace(self.scope, owned=owned_by(service.key, artifacts))
+        self.scope = replace(self.scope, owned=self.hands.artifacts.owned_by(service.key))
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
-        own += own_tools(self._desk(artifacts))
+        own += own_tools(self._desk(hub))
         own += await self._served(log)
         toolbox, ending = equip(
             self.scope,
@@ -238,8 +240,11 @@ class AgentAct:
         found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
         return await mcp_tools(found, self.scope, self.scratch, confines=self.confines, say=say)
 
-    def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
-        return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self.report, self._request)
+    def _desk(self, hub: Hub) -> AgentDesk:
+        def artifact(type: str, content: str) -> Awaitable[ToolResult]:
+            return propose(self, hub, type, content)
+
+        return AgentDesk(self.runner, self.task, self.instance, artifact, self.report, self._request)
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""
@@ -278,13 +283,14 @@ class AgentAct:
             commit = await self._commit_scope(hub, str(given["message"]))
         except SecretFound as error:
             raise PermissionDenied(error.message, rule="secret", hint=error.hint) from None
+        notes, self.notes = "".join(f"\n{note}" for note in self.notes), []
         if commit is None:
-            return ToolResult("Nothing to commit: your directories hold no change since the last commit.")
+            return ToolResult(f"Nothing to commit: your directories hold no change since the last commit.{notes}")
         left_out = "; ".join(f"{skip.path}: {skip.reason}" for skip in commit.skipped)
         skipped = f" Left out: {left_out}." if left_out else ""
         return ToolResult(
             f"Committed {commit.oid[:12]}: {commit.stat.files} files, "
-            f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}",
+            f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}{notes}",
             target=commit.message.splitlines()[0],
             touched=tuple(commit.paths),
         )
@@ -294,14 +300,18 @@ class AgentAct:
         commit = await hub.commit(
             self.instance.id,
             message,
-            allowed=self.scope.allows_write,
+            allowed=self._allows,
             trailers=self.hands.trailers(self.task, self.instance.id),
             author=self.instance.id,
         )
         if commit is not None:
             reached(CrashPoint.AFTER_COMMIT_BEFORE_RECORD)
             await self._report_commit(commit)
+            self.notes += await self.hands.artifacts.written(self, hub, commit.oid, commit.paths)
         return commit
+
+    def _allows(self, path: str) -> bool:
+        return self.scope.allows_write(path) and not self.hands.artifacts.refusal(self.service.key, path)
 
     async def _report_commit(self, commit: Commit) -> None:
         data = {
@@ -321,6 +331,7 @@ class AgentAct:
             message = f"{found.what} was changed behind git's back and has been put right{kept}"
             data = {"tool": "Bash", "target": found.what, "rule": "git_dir", "message": message}
             await self.report(Draft("policy.denied", data))
+        self.notes += await self.hands.artifacts.take_back(self, hub, changes)
         stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
         if not stray:
             return
@@ -390,6 +401,7 @@ class AgentAct:
         await self.report(Draft("handoff.recorded", data))
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
+        await self.hands.artifacts.handed_in(self, hub, tip, diff.paths)
         await self._submit(tip, diff.stat)
 
     async def _submit(self, commit: str, stat: Stat) -> None:

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from swarm_core.agents.own_tools import Issue
-from swarm_core.definitions.registry import REGISTRY_FILE, ArtifactType, load
 from swarm_core.tools.base import ToolResult
-from swarm_core.tools.beneath import replace_file
-from swarm_core.tools.scope import Scope
-from swarm_core.tools.wellformed import why_malformed
 from swarm_core.vocabulary.clean import clean, clean_line
 from swarm_core.vocabulary.entities import Instance, Task
-from swarm_core.vocabulary.errors import ConfigurationError, PermissionDenied, ToolError
+from swarm_core.vocabulary.errors import ToolError
 from swarm_core.vocabulary.events import Draft
 
 from .runner import Runner
 
 MAX_PER_TASK = 200
-RESERVED_TYPES = frozenset({"plan"})
-
-
-def known_artifacts(tree: Path) -> Mapping[str, ArtifactType]:
-    """The artifact types of the repository and the shipped ones. A registry that cannot be read adds none."""
-    shipped = load(Path(str(files("swarm_core"))) / "catalog" / "registry.yml")
-    path = tree / REGISTRY_FILE
-    try:
-        own = load(path) if Path(path.resolve()).is_relative_to(tree.resolve()) else {}
-    except (ConfigurationError, OSError):
-        own = {}
-    return {name: kind for name, kind in {**shipped, **own}.items() if name not in RESERVED_TYPES}
-
-
-def owned_by(service: str, artifacts: Mapping[str, ArtifactType]) -> tuple[str, ...]:
-    """The files that a service may write because it produces them."""
-    return tuple(sorted(kind.path for kind in artifacts.values() if kind.is_by(service)))
 
 
 class AgentDesk:
@@ -50,43 +25,15 @@ class AgentDesk:
         runner: Runner,
         task: Task,
         instance: Instance,
-        scope: Scope,
-        artifacts: Mapping[str, ArtifactType],
+        propose: Callable[[str, str], Awaitable[ToolResult]],
         report: Callable[[Draft], Awaitable[None]],
         request: Callable[[str], Awaitable[str]],
     ) -> None:
-        self._runner, self._task, self._instance, self._scope = runner, task, instance, scope
-        self._artifacts, self._report, self._request = artifacts, report, request
+        self._runner, self._task, self._instance = runner, task, instance
+        self._propose, self._report, self._request = propose, report, request
 
     async def artifact(self, type: str, content: str) -> ToolResult:
-        kind = self._artifacts.get(type)
-        if kind is None:
-            known = ", ".join(sorted(self._artifacts))
-            raise ToolError(f"there is no artifact type {clean_line(type, 60)!r}", hint=f"the types are: {known}")
-        service = self._scope.service.key
-        if kind.producer and not kind.is_by(service):
-            raise PermissionDenied(
-                f"{type} is written by {kind.producer}, not by {service}",
-                rule="producer",
-                target=kind.path,
-                hint=f"read it at {kind.path}; record what is wrong with it with finding",
-            )
-        data = content.encode("utf-8", "replace")
-        await asyncio.to_thread(_write, self._scope, kind.path, data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        await self._tell("artifact.written", type=type, path=kind.path, sha256=sha256)
-        wrong = await asyncio.to_thread(why_malformed, kind.format, content, kind.path)
-        if wrong:
-            await self._tell("artifact.rejected", path=kind.path, reason=clean_line(wrong, 300))
-            said = f"{kind.path} is written and not accepted: {wrong}\n  next: correct it and write it again"
-            return ToolResult(said, is_error=True, target=kind.path, touched=(kind.path,))
-        await self._tell("artifact.validated", path=kind.path)
-        version = self._runner.view.artifacts[kind.path].version
-        return ToolResult(
-            f"{kind.path} is written and well-formed (version {version}). Commit it with your work.",
-            target=kind.path,
-            touched=(kind.path,),
-        )
+        return await self._propose(type, content)
 
     async def status(self, section: str, state: str) -> str:
         known = self._runner.view.tasks[self._task.id].progress
@@ -148,13 +95,3 @@ class AgentDesk:
 
     async def _tell(self, kind: str, **data: Any) -> None:
         await self._report(Draft(kind, data))
-
-
-def _write(scope: Scope, path: str, data: bytes) -> None:
-    base, parts = scope.place(scope.check_write(path))
-    try:
-        replace_file(base, parts, data)
-    except OSError as error:
-        raise ToolError(
-            f"{path}: {error.strerror or error}", hint="say in your handoff that it is in the way"
-        ) from error

@@ -120,11 +120,11 @@ class Measuring:
                 place = await tree.place(commit)
                 result = await run_check(spec, place, scratch, self.runner.clock, seen)
                 results[spec.name] = result
-                await self._record(task, result, commit, where)
+                await self.record(task, result, commit, where)
             await asyncio.to_thread(files.delete, scratch)
         return list(results.values())
 
-    async def _record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
+    async def record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
         """Keep the evidence, then journal the result that names it."""
         layout = self.runner.layout
         name = f"checks/{result.name}-{commit[:12]}-{self.runner.view.last_seq}.txt"

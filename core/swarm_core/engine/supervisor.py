@@ -16,6 +16,7 @@ from pathlib import Path
 
 import swarm_core
 from swarm_core.definitions import load
+from swarm_core.definitions.artifacts import load_registry
 from swarm_core.journal.journal import Journal
 from swarm_core.journal.opening import last_events, open_view
 from swarm_core.journal.projections import prepare
@@ -37,6 +38,7 @@ from swarm_core.vocabulary.layout import CONFIG_FILE, RepoLayout, RunLayout
 from swarm_core.workspace.preflight import check as check_repository
 
 from .acts import Hands
+from .artifacts import keep_registry
 from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
@@ -186,6 +188,8 @@ class Supervisor:
         await asyncio.to_thread(check_repository, self.layout.root)
         spec = load(self.layout.config)
         await asyncio.to_thread(check_rules, spec, self.layout.root)
+        if spec.artifacts != "off":
+            await asyncio.to_thread(load_registry, self.layout.root)
         models = ModelPool(spec, self.layout.root, self.clock)
         await asyncio.to_thread(models.check, options)
         services = {
@@ -201,6 +205,8 @@ class Supervisor:
         }
         layout.dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(shutil.copyfile, self.layout.config, layout.dir / CONFIG_FILE)
+        if spec.artifacts != "off":
+            await asyncio.to_thread(keep_registry, self.layout.root, layout.dir)
         journal = await Journal.open(layout.journal, layout.run, self.clock)
         secrets = await asyncio.to_thread(secrets_of, self.layout.root)
         runner = Runner(layout, journal, spec, self.clock, self.status.say, secrets=secrets)

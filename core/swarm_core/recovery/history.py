@@ -130,7 +130,8 @@ class Past:
         self._note_work(event)
         if event.kind == "run.completed" and event.data.get("landed"):
             self.landed = str(event.data.get("commit", ""))
-        if event.kind in ("artifact.written", "receipt.sealed"):
+        is_paper = event.kind == "receipt.sealed" or event.data.get("type") == "plan"
+        if is_paper and event.kind in ("artifact.written", "receipt.sealed"):
             self.documents[str(event.data.get("path", ""))] = str(event.data.get("sha256", ""))
         for name in (event.data.get("document"), event.data.get("evidence")):
             if isinstance(name, str) and "/" in name:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from .entities import Artifact, Budget, Finding, Incident
 from .errors import IllegalTransition
 from .machines import ARTIFACT, BUDGET, FINDING, INCIDENT
-from .state import AnyEvent, Sink, State, on
+from .state import AnyEvent, Sink, State, on, task_of
 
 # What the plan of a planning task holds: new tasks, tasks given to somebody else, tasks that are dropped.
 PLAN_PARTS = ("tasks", "reassign", "cancel")
@@ -39,10 +39,19 @@ def _artifact_moved(view: State, event: AnyEvent, out: Sink) -> None:
             sha256=data.get("sha256", "" if is_write else artifact.sha256),
             written_by=(event.task or "") if is_write else artifact.written_by,
             reason=data.get("reason", ""),
+            commit=data.get("commit", "" if is_write else artifact.commit),
+            inputs=tuple((str(p), str(h)) for p, h in data["inputs"]) if "inputs" in data else artifact.inputs,
         )
     )
     if is_write and data.get("type") == "plan":
         out.plan(event.task or "", {key: data.get(key, []) for key in PLAN_PARTS})
+
+
+@on("artifact.read")
+def _artifacts_read(view: State, event: AnyEvent, out: Sink) -> None:
+    """What a task was given to read, exactly as it was."""
+    reads = tuple((str(path), str(sha256)) for path, sha256 in event.data.get("reads", ()))
+    out.task(replace(task_of(view, event), reads=reads))
 
 
 # -- findings

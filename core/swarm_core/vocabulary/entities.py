@@ -103,7 +103,8 @@ class Task:
     task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
     and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
     why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
-    parts, ``checkpoint`` its note for whoever takes the task up again.
+    parts, ``checkpoint`` its note for whoever takes the task up again. ``reads`` are the artifacts it
+    was given, each a path and the SHA-256 it had.
     """
 
     id: str
@@ -142,6 +143,7 @@ class Task:
     ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""
+    reads: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_planning(self) -> bool:
@@ -311,7 +313,11 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A registered file. ``version`` counts its writes."""
+    """A registered file. ``version`` counts its writes.
+
+    ``commit`` holds this version, ``written_by`` is the task it came from, ``inputs`` are the paths and SHA-256 of the
+    artifacts that task had read.
+    """
 
     path: str
     type: str = ""
@@ -320,6 +326,8 @@ class Artifact:
     sha256: str = ""
     written_by: str = ""
     reason: str = ""
+    commit: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG_FILE = "multi-agent.yaml"
+ARTIFACT_REGISTRY = ".agent-artifacts/registry.yml"
+ARTIFACT_VALIDATION = ".agent-artifacts/validation.json"
 
 
 def state_home() -> Path:

@@ -175,7 +175,9 @@ class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
     ``effort`` is how hard every agent thinks, empty for each model's own; it is one for all, because agents of a model
-    with different efforts share no cache. ``confinement`` is what their commands have to be confined by.
+    with different efforts share no cache. ``confinement`` is what their commands have to be confined by. ``artifacts``
+    is what happens to a file in ``artifacts/`` that nobody registered: ``flag`` (it is told), ``strict`` (it is taken
+    out), or ``off`` (no artifact is looked at).
     """
 
     services: Mapping[str, ServiceSpec]
@@ -184,6 +186,7 @@ class SwarmSpec:
     script: str = "rehearsal"
     effort: str = ""
     confinement: str = "auto"
+    artifacts: str = "flag"
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
     budgets: tuple[BudgetSpec, ...] = ()

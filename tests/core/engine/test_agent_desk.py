@@ -14,7 +14,6 @@ from tests.support.cli import swarm
 
 from swarm_core.cli.plain import line
 from swarm_core.client import SwarmClient
-from swarm_core.engine.agent_desk import known_artifacts, owned_by
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView
@@ -30,7 +29,7 @@ services:
 REGISTRY = """\
 artifact_types:
   api_contracts: {producer: backend-agent, consumers: [frontend], format: openapi, path: artifacts/api-contracts.yml}
-  ui_components: {producer: frontend, format: json, path: artifacts/ui-components.json}
+  ui_components: {producer: frontend, consumers: ALL, format: json, path: artifacts/ui-components.json}
 """
 TASK = {"key": "t", "title": "Write the contract", "description": "All of it.", "assigned_to": "backend"}
 
@@ -92,7 +91,8 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_an_artifact_is_rejected_with_a_place_then_taken_and_committed(root: Path) -> None:
-    good = "openapi: 3.1.0\npaths: {}\n"
+    pytest.importorskip("openapi_spec_validator")
+    good = "openapi: 3.1.0\ninfo: {title: A, version: '1'}\npaths: {}\n"
     told = Told(
         root,
         call("artifact_write", type="api_contracts", content="openapi: 3.1.0\npaths: [a\n"),
@@ -112,7 +112,7 @@ def test_an_artifact_is_rejected_with_a_place_then_taken_and_committed(root: Pat
     kinds = [event.kind for event in told.events if event.kind.startswith("artifact.") and event.task == "task_001"]
     assert kinds == ["artifact.written", "artifact.rejected", "artifact.written", "artifact.validated"]
     artifact = told.view.artifacts["artifacts/api-contracts.yml"]
-    assert (artifact.status, artifact.version, artifact.written_by) == ("valid", 2, "task_001")
+    assert (artifact.status, artifact.version, artifact.written_by) == ("sealed", 2, "task_001")
     assert repos.git(root, "show", "HEAD:artifacts/api-contracts.yml") == good.rstrip("\n")
     assert {data["rule"] for data in told.data("policy.denied")} == {"producer", "directories"}
 
@@ -156,18 +156,6 @@ def test_what_an_agent_tells_is_journaled_logged_and_shown(root: Path) -> None:
     lines = "\n".join(filter(None, map(line, told.events)))
     assert "OQ-001-1: Which tax rate? (goes on with: 19 %)" in lines
     assert "W-001-1 HIGH: No limiter a.py:3" in lines
-
-
-def test_a_producer_owns_its_files_and_a_broken_registry_adds_nothing(tmp_path: Path) -> None:
-    repos.write(tmp_path, ".agent-artifacts/registry.yml", REGISTRY)
-    known = known_artifacts(tmp_path)
-    assert owned_by("backend", known) == ("artifacts/api-contracts.yml",)
-    assert owned_by("tester", known) == ()
-    shipped = known_artifacts(tmp_path / "nowhere")
-    assert len(shipped) == 15
-    for broken in ("artifact_types: [", "artifact_types: {plan: {path: p.json}, x: {path: ../up}}", "- a", "\0"):
-        repos.write(tmp_path, ".agent-artifacts/registry.yml", broken)
-        assert known_artifacts(tmp_path) == shipped
 
 
 def test_the_next_attempt_is_shown_the_note_that_was_left() -> None:

@@ -1,0 +1,1 @@
+"""Artifacts: what registered files hold, whether they agree with each other, and where each came from."""
