@@ -194,9 +194,12 @@ class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
     ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about. ``ask`` is the
-    question a permission or trust gate is about, ``subject`` the budget a budget gate is about.
+    question a permission or trust gate is about, ``subject`` the budget or phase that a budget or phase gate is about.
     ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
-    that it moved), ``blockers`` say why an approval cannot be carried out now.
+    that it moved), ``blockers`` say why an approval cannot be carried out now. ``aspects`` are further places that a
+    merge is about (migration, architecture), ``holds`` say why no rule may pass it. ``deferred_until`` is when the
+    operator wants to be asked: a time, or the task or gate whose end is waited for. ``findings`` were open when it was
+    ``forced``.
     """
 
     id: str
@@ -222,6 +225,22 @@ class Gate:
     decided_seq: int = 0
     subject: str = ""
     ask: str = ""
+    aspects: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    deferred_until: str = ""
+    forced: bool = False
+    findings: tuple[str, ...] = ()
+
+    @property
+    def failed_checks(self) -> tuple[str, ...]:
+        """The checks it shows that did not pass, whatever the reason."""
+        return tuple(check.name for check in self.checks if not check.has_passed)
+
+    @property
+    def has_clean_evidence(self) -> bool:
+        """Whether something was measured, all of it passed, and nothing asks for a person."""
+        is_measured = bool(self.evidence and self.checks)
+        return is_measured and not self.failed_checks and not self.blockers and not self.holds
 
 
 @dataclass(frozen=True, slots=True)

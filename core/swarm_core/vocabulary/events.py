@@ -140,11 +140,15 @@ KINDS: Mapping[str, str] = {
     "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
     "permission.withdrawn": "ask, reason",
-    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget), title, round, ask, subject",
+    "gate.evaluating": "gate, place(plan|merge|phase|landing|escalation|permission|trust|budget), title, round, ask, "
+    "subject",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
-    "checks[{name, passed, detail}], blockers[]",
-    "gate.decided": "gate, verdict(approve|reject), scope(once|session|always), note, evidence, command, by",
-    "gate.invalidated": "gate, reason",
+    "checks[{name, passed, detail}], blockers[], aspects[], holds[]",
+    "gate.decided": "gate, verdict(approve|request_changes|reject|force|abort), scope(once|session|always), note, "
+    "evidence, command, by(operator|rule|...), findings[] (open ones, of a force); by a rule also what gate.opened has",
+    "gate.deferred": "gate, until(a time, a task or a gate), note, command, by",
+    "gate.invalidated": "gate, reason, command, by",
+    "gate.reevaluated": "gate, reason, command, by",
     "gate.aborted": "gate, reason",
     "decision.refused": "command, gate, reason",
     "merge.queued": "commit",
