@@ -29,6 +29,7 @@ from swarm_core.vocabulary.spec import (
 )
 
 from .budgets import read_budgets
+from .gates import read_gates, unmeasured
 from .marked import Marked, read
 from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
@@ -87,6 +88,7 @@ _TOP = (
     "permissions",
     "mcp_servers",
     "budgets",
+    "gates",
 )
 
 
@@ -132,10 +134,15 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["effort"] = top["effort"].choice(EFFORTS)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
+    if "gates" in top:
+        extras["gates"] = read_gates(top["gates"])
     if "mcp_servers" in top:
         extras["mcp_servers"] = servers(top["mcp_servers"])
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
-    return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
+    warnings = _warnings(services)
+    if "gates" in extras:
+        warnings += unmeasured(extras["gates"], [check.name for check in checks])
+    return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(warnings), **extras)
 
 
 def _service(key: str, marked: Marked, model: str, fallbacks: tuple[str, ...], adapter: str) -> ServiceSpec:
