@@ -143,6 +143,7 @@ class AgentAct:
             task,
             tasks=view.tasks.values(),
             workers=workers,
+            phases=[phase.key for phase in self.runner.spec.gates.phases],
             permission=self.hands.permissions.permission(self),
         )
         told = open_tools(toolbox.offered, ending.definition.name)
@@ -232,7 +233,7 @@ class AgentAct:
             task,
             workers,
             self.tree,
-            tasks=[known for known in view.tasks.values() if not known.is_planning],
+            tasks=[known for known in view.tasks.values() if known.is_work],
             about=view.tasks.get(task.about),
             tools=tools,
         )
@@ -372,6 +373,7 @@ class AgentAct:
             "order": number,
             "writes": list(task.writes),
             "estimate_s": task.estimate_s,
+            **({"phase": task.phase} if task.phase else {}),
         }
 
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:

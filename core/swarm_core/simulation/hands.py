@@ -6,7 +6,7 @@ simulated hub; only what talks to models, runs checks or touches the operator's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from swarm_core.checks.run import CheckRun
@@ -18,6 +18,7 @@ from swarm_core.policy.effects import Act, RunAgent
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.spec import CheckSpec
 from swarm_core.workspace.hub import Hub
 
 from .agent import AgentFate, SimulatedAgent
@@ -66,9 +67,11 @@ class SimulatedHands(Hands):
 
     # -- gates
 
-    async def _checks(self, tree: object, gate: Gate, where: str) -> list[CheckRun]:
+    async def _checks(
+        self, tree: object, gate: Gate, where: str, wanted: Sequence[CheckSpec] | None = None
+    ) -> list[CheckRun]:
         results = []
-        for spec in self.runner.spec.checks:
+        for spec in self.runner.spec.checks if wanted is None else wanted:
             seconds = self.dice.seconds(*CHECK_S)
             await self.clock.sleep(seconds)
             result = CheckRun(spec.name, spec.command, int(self.dice.strikes("check_fails")), round(seconds, 1), "")
@@ -88,7 +91,7 @@ class SimulatedHands(Hands):
         return landing_evidence(
             gate,
             self.view.run,
-            [task for task in self.view.tasks.values() if not task.is_planning],
+            [task for task in self.view.tasks.values() if task.is_work],
             branch="main",
             user_tip=world.user_tip,
             is_fast_forward=world.user_tip == world.base,

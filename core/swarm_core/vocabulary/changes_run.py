@@ -134,6 +134,9 @@ def _phase_moved(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     status = PHASE.step(phase.status, event.kind, subject=key)
     if status == "sealed":
+        gate = view.gates.get(view.index.latest_gate.get(("phase", key), ""))
+        if gate is not None and gate.round == phase.round and gate.status != "passed":
+            raise IllegalTransition(f"phase {key} cannot be sealed: its gate {gate.id} is {gate.status}")
         out.phase(
             replace(
                 phase,
@@ -177,7 +180,8 @@ def _rolled_back(view: State, event: AnyEvent, out: Sink) -> None:
         out.task(_taken_back(view.tasks[name], str(change), out.ts))
         out.unmerge(name)
     for gate in list(view.gates.values()):
-        if gate.place == "landing" or (gate.task in changes and gate.status in ("open", "evaluating")):
+        is_undecided = gate.status in ("open", "evaluating")
+        if gate.place == "landing" or (is_undecided and (gate.place == "phase" or gate.task in changes)):
             out.gate(replace(gate, status="aborted"))
     for key in data.get("phases", ()):
         phase = view.phases.get(key)
@@ -283,6 +287,15 @@ def _shown(gate: Gate, data: Mapping[str, Any]) -> Gate:
         aspects=tuple(data.get("aspects", ())),
         holds=tuple(data.get("holds", ())),
     )
+
+
+@on("gate.consulted")
+def _gate_consulted(view: State, event: AnyEvent, out: Sink) -> None:
+    """Reviewers are asked before it is measured."""
+    gate = gate_of(view, event)
+    status = GATE.step(gate.status, event.kind, subject=gate.id)
+    asked = replace(gate, status=status, consultations=gate.consultations + 1)
+    out.gate(replace(asked, consulted_about=str(event.data.get("about", ""))))
 
 
 @on("gate.deferred")

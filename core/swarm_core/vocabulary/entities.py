@@ -99,11 +99,12 @@ class Task:
     """A unit of work for one service.
 
     ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
-    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
-    task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
-    and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
+    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan`` or ``review``;
+    ``about`` is the task that a plan mends, or the gate that a review or plan is about.
+    ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
     why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
-    parts, ``checkpoint`` its note for whoever takes the task up again.
+    parts, ``checkpoint`` its note for whoever takes the task up again. ``phase`` is the configured
+    phase it is in.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Task:
     priority: str = "medium"
     order: int = 0
     kind: str = "work"
+    phase: str = ""
     about: str = ""
     instance: str = ""
     attempt: int = 0
@@ -146,6 +148,11 @@ class Task:
     @property
     def is_planning(self) -> bool:
         return self.kind == "plan"
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it is part of what the run is for, and not about how."""
+        return self.kind not in ("plan", "review")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,7 @@ class Gate:
     that it moved), ``blockers`` say why an approval cannot be carried out now. ``aspects`` are further places that a
     merge is about (migration, architecture), ``holds`` say why no rule may pass it. ``deferred_until`` is when the
     operator wants to be asked: a time, or the task or gate whose end is waited for. ``findings`` were open when it was
-    ``forced``.
+    ``forced``. ``consultations`` counts how often a reviewer was asked, the last time about ``consulted_about``.
     """
 
     id: str
@@ -230,6 +237,8 @@ class Gate:
     deferred_until: str = ""
     forced: bool = False
     findings: tuple[str, ...] = ()
+    consultations: int = 0
+    consulted_about: str = ""
 
     @property
     def failed_checks(self) -> tuple[str, ...]:

@@ -69,8 +69,8 @@ KINDS: Mapping[str, str] = {
     "engine.started": "pid, version",
     "engine.released": "pid",
     "engine.crash_detected": "pid, last_seq",
-    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, kind(work|plan), "
-    "about, request, writes[], estimate_s",
+    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, "
+    "kind(work|plan|review), about, request, writes[], estimate_s, phase",
     "task.ready": "reason, note, iteration",
     "task.claimed": "attempt, base, worker, command",
     "task.released": "reason, kind, failures, wait_s, not_before",
@@ -142,6 +142,7 @@ KINDS: Mapping[str, str] = {
     "permission.withdrawn": "ask, reason",
     "gate.evaluating": "gate, place(plan|merge|phase|landing|escalation|permission|trust|budget), title, round, ask, "
     "subject",
+    "gate.consulted": "gate, reviewers[], about (the commit they are asked about)",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail}], blockers[], aspects[], holds[]",
     "gate.decided": "gate, verdict(approve|request_changes|reject|force|abort), scope(once|session|always), note, "

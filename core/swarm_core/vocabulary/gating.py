@@ -114,6 +114,10 @@ class GatingSpec:
     def is_strict(self) -> bool:
         return self.profile == "paranoid" if self.strict is None else self.strict
 
+    @property
+    def has_path_rules(self) -> bool:
+        return bool(self.migrations or self.architecture)
+
     def mode(self, place: str, *, aspects: tuple[str, ...] = (), subject: str = "") -> str:
         """Who decides at a place. ``aspects`` are further places that a merge is about, and the strictest counts;
         ``subject`` is the phase of a phase gate."""

@@ -180,6 +180,7 @@ GATE = Machine(
     frozenset({"passed", "blocked", "aborted"}),
     (
         ("evaluating", "open", "gate.opened"),
+        ("evaluating", "evaluating", "gate.consulted"),
         # By the rule alone: only what was measured, and passed, passes.
         ("evaluating", "passed", "gate.decided"),
         ("evaluating", "blocked", "gate.decided"),
