@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from swarm_core.tools.permissions.kept import keep
 from swarm_core.vocabulary.budgets import figure
@@ -54,7 +55,8 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
         return await _defer(runner, item, gate, note)
     if verdict == "retry":
         return await _retry(runner, item, gate, note)
-    data = {"gate": gate.id, "verdict": verdict, "note": note, "evidence": evidence, "command": item.id, "by": item.by}
+    data: dict[str, Any] = {"gate": gate.id, "verdict": verdict, "note": note, "evidence": evidence}
+    data |= {"command": item.id, "by": item.by}
     if verdict == "force":
         data["findings"] = [f.id for f in runner.view.findings.values() if f.status != "closed"]
     if gate.ask and verdict == "approve":

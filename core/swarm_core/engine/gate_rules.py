@@ -1,4 +1,4 @@
-"""Gates that know more than one commit: who is asked first, what a rule makes of the evidence, a phase's own evidence."""
+"""Around a gate's evidence: who is asked first, what a rule makes of it, and what a phase has to show."""
 
 from __future__ import annotations
 

@@ -100,11 +100,11 @@ class Task:
 
     ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
     ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan`` or ``review``;
-    ``about`` is the task that a plan mends, or the gate that a review or plan is about.
-    ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
-    parts, ``checkpoint`` its note for whoever takes the task up again. ``phase`` is the configured
-    phase it is in.
+    ``about`` is the task that a plan mends, or the gate that a review or plan is about. ``writes`` are the paths it
+    declared, ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure.
+    ``avoid`` names the instances that failed at it, ``held`` says why the operator holds it, ``worker`` who outside the
+    engine works on it. ``progress`` is what its agent says of its parts, ``checkpoint`` its note for whoever takes the
+    task up again. ``phase`` is the configured phase it is in.
     """
 
     id: str
