@@ -20,7 +20,7 @@ from .inbox import Verdict
 from .runner import Runner
 
 DEFER_S = 3600.0
-_DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,4})\s*(s|m|h|d)")
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
