@@ -46,6 +46,8 @@ def with_rules(
     aspects = aspects_of(gates, paths)
     holds = holds_of(aspects, conflicts)
     document = evidence.document
+    if gate.place == "landing" and (forced := [found.id for found in view.gates.values() if found.forced]):
+        holds.append(f"forced before: {', '.join(forced)}")
     if (review := review_of(view, gate)) is not None:
         document = _reviewed(review) + document
         if review.verdict != "approve":

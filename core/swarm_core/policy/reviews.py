@@ -54,9 +54,11 @@ def evaluated(view: RunView, gate: Gate, number: Callable[[], str]) -> Iterator[
     """What brings a gate from its evaluation to its decision: the reviews it waits for, then the measurement."""
     tasks = reviews_of(view, gate)
     if len(tasks) < gate.consultations:
+        about, tip = gate.consulted_about, view.run.integration
+        since = view.run.base if about == tip else tip
         data = {
             "title": f"Review {gate.id}: {gate.title}"[:120],
-            "description": f"{HOW}\n\nIt is about {gate.consulted_about}.",
+            "description": f"{HOW}\n\n`git diff {since}...{about}` shows it, and `git show {about}:PATH` a file of it.",
             "assigned_to": ARCHITECT,
             "created_by": "orchestrator",
             "priority": "critical",
