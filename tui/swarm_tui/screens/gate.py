@@ -107,13 +107,11 @@ class GateScreen(RoomScreen):
         symbol, style = words.GATE[gate.status]
         task = self.store.view.tasks.get(gate.task)
         asks = task.instance if task else "the engine"
+        place = "+".join((gate.place, *gate.aspects))
         rows: list[Row] = [
             (
                 (f" {symbol} {gate.id} ", style),
-                (
-                    f"{'+'.join((gate.place, *gate.aspects))} gate · {gate.status} · asked by {clean_line(asks or 'the engine')}",
-                    "muted",
-                ),
+                (f"{place} gate · {gate.status} · asked by {clean_line(asks or 'the engine')}", "muted"),
             ),
             ((" ", "plain"), (clean_line(gate.title), "strong")),
             ((" ", "plain"), (clean_line(gate.summary), "plain")),
