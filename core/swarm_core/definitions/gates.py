@@ -90,8 +90,6 @@ def _places(marked: Marked) -> dict[str, str]:
         mode = value.choice(MODES)
         if place in ALWAYS_HUMAN and mode != "human":
             raise value.wrong("is the operator's in every profile", "leave it out, or write human")
-        if place == "commit" and mode == "auto_then_human":
-            raise value.wrong("a commit has no checks of its own", "write human to see each one, or auto")
         out[SYNONYM_PLACES.get(place, place)] = mode
     return out
 

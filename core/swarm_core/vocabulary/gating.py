@@ -15,14 +15,14 @@ MODES = ("auto", "human", "auto_then_human")
 PROFILES = ("autonomous", "gated", "paranoid")
 OPERATOR_REVIEWER = "operator"
 # Places whose mode can be chosen; the others are the operator's alone.
-PLACES = ("plan", "commit", "merge", "phase", "landing", "migration", "architecture")
+PLACES = ("plan", "merge", "phase", "landing", "migration", "architecture")
 ALWAYS_HUMAN = ("escalation", "budget", "permission", "trust", "migration")
 SYNONYM_PLACES: Mapping[str, str] = {"publish": "landing"}
 
 _MODES: Mapping[str, Mapping[str, str]] = {
-    "autonomous": {"plan": "auto", "merge": "auto", "phase": "auto", "landing": "auto_then_human", "commit": "auto"},
-    "gated": {"plan": "human", "merge": "human", "phase": "auto_then_human", "landing": "human", "commit": "auto"},
-    "paranoid": {"plan": "human", "merge": "human", "phase": "human", "landing": "human", "commit": "human"},
+    "autonomous": {"plan": "auto", "merge": "auto", "phase": "auto", "landing": "auto_then_human"},
+    "gated": {"plan": "human", "merge": "human", "phase": "auto_then_human", "landing": "human"},
+    "paranoid": {"plan": "human", "merge": "human", "phase": "human", "landing": "human"},
 }
 # From the one that trusts evidence most to the one that trusts nothing but the operator.
 STRICTNESS = ("auto", "auto_then_human", "human")

@@ -26,14 +26,14 @@ def test_without_a_word_the_operator_decides_as_ever() -> None:
 @pytest.mark.parametrize(
     ("profile", "modes"),
     [
-        ("autonomous", ["auto", "auto", "auto_then_human", "auto"]),
-        ("gated", ["human", "human", "human", "auto"]),
-        ("paranoid", ["human", "human", "human", "human"]),
+        ("autonomous", ["auto", "auto", "auto_then_human"]),
+        ("gated", ["human", "human", "human"]),
+        ("paranoid", ["human", "human", "human"]),
     ],
 )
 def test_a_profile_is_a_mode_for_every_place(profile: str, modes: list[str]) -> None:
     spec = gates(f"{{profile: {profile}}}")
-    assert [spec.mode(place) for place in ("plan", "merge", "landing", "commit")] == modes
+    assert [spec.mode(place) for place in ("plan", "merge", "landing")] == modes
 
 
 @pytest.mark.parametrize("profile", ["autonomous", "gated", "paranoid"])
@@ -94,7 +94,6 @@ def test_a_rule_without_checks_is_a_warning() -> None:
         ("{places: {mrege: auto}}", "did you mean 'merge'"),
         ("{places: {budget: auto}}", "is the operator's in every profile"),
         ("{places: {migration: auto}}", "is the operator's in every profile"),
-        ("{places: {commit: auto_then_human}}", "a commit has no checks of its own"),
         ("{reviewers: {merge: [backend]}}", "'backend' is not one of architect, operator"),
         ("{phases: [{title: x}]}", "key is missing"),
         ("{phases: [{key: plan}]}", "is not a name for a phase"),
