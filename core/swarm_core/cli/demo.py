@@ -15,6 +15,7 @@ from pathlib import Path
 from swarm_core.client import SwarmClient
 from swarm_core.demo.operator import verdict
 from swarm_core.demo.repository import GOAL, create
+from swarm_core.vocabulary.errors import PermissionDenied
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
 
@@ -33,7 +34,7 @@ def add(parsers: Parsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     parent = options.dir or Path(tempfile.mkdtemp(prefix="swarm-demo-"))
-    root = create(parent / "ecoroute" if options.dir is None else parent)
+    root = create(parent / "ecoroute" if options.dir is None else parent, confinement())
     client = SwarmClient(root)
     in_room = has_terminal() and not options.headless and options.open_room is not None
     speed = options.speed if options.speed is not None else float(in_room)
@@ -51,6 +52,18 @@ def run(options: argparse.Namespace) -> int:
         operator.look(view)
     client.send(InboxItem(ulid(), "engine.stop"))
     return exit_code(view) or run_product_tests(root)
+
+
+def confinement() -> str:
+    """The setting for this machine. The demo's commands are its own: where nothing confines them, they run anyway."""
+    from swarm_core.tools.jail.choice import choose
+
+    try:
+        choose("auto")
+    except PermissionDenied as denial:
+        print(f"note: {denial.message}; the demo's own commands run unconfined", flush=True)
+        return "\nconfinement: none\n"
+    return ""
 
 
 def run_product_tests(root: Path) -> int:

@@ -25,9 +25,10 @@ _IDENTITY = (("user.name", "EcoRoute"), ("user.email", "demo@ecoroute.example"),
 _GIT_TIMEOUT_S = 60.0
 
 
-def create(directory: Path) -> Path:
+def create(directory: Path, settings: str = "") -> Path:
     """Make ``directory`` a git repository with one commit on ``main``; returns its absolute path.
 
+    ``settings`` are lines at the end of its ``multi-agent.yaml``.
     The directory is created if it is missing. Raises RepositoryError if it holds anything or if git cannot be run.
     """
     top = directory.absolute()
@@ -40,6 +41,8 @@ def create(directory: Path) -> Path:
         path = top / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(template.joinpath(source).read_bytes())
+    with open(top / "multi-agent.yaml", "a") as file:
+        file.write(settings)
     _git(top, "init", "--quiet", "--template=", "--initial-branch=main")
     for key, value in _IDENTITY:
         _git(top, "config", key, value)

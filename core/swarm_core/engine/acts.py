@@ -35,6 +35,7 @@ from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .budget_evidence import budget_evidence
+from .confining import grounds
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .foreign_act import seat_for
@@ -67,7 +68,9 @@ class Hands:
     async def hub(self) -> Hub:
         async with self._opening:
             if self._hub is None:
-                self._hub = await Hub.open(self.layout, self.view.run.base or None, clock=self.clock)
+                self._hub = await Hub.open(
+                    self.layout, self.view.run.base or None, clock=self.clock, secrets=self.runner.secrets
+                )
         return self._hub
 
     async def close(self) -> None:
@@ -207,6 +210,7 @@ class Hands:
             await self.runner.record(asked)
             return
         evidence = with_rules(await self._evidence(gate), rules, self.view, gate, paths, conflicts)
+        evidence = replace(evidence, document=self.runner.secrets.redact_bytes(evidence.document))
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
         await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
@@ -317,11 +321,18 @@ class Hands:
         self, tree: Path, gate: Gate, where: str, wanted: Sequence[CheckSpec] | None = None
     ) -> list[CheckRun]:
         """Measure the configured checks, or those that are wanted, in ``tree``; journal each with its evidence."""
-        results = []
-        for spec in self.runner.spec.checks if wanted is None else wanted:
-            result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
+        results: list[CheckRun] = []
+        specs = self.runner.spec.checks if wanted is None else wanted
+        if not specs:
+            return results
+        confines = await grounds(await self.hub(), self.runner.spec.confinement)
+        scratch = self.layout.state_dir / "scratch" / "checks"
+        for spec in specs:
+            result = await run_check(spec, tree, scratch, self.clock, confines)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
+            await self.runner.papers.keep(
+                self.layout.dir / name, self.runner.secrets.redact_bytes(result.output.encode())
+            )
             data = {
                 "name": spec.name,
                 "command": spec.command,
