@@ -40,7 +40,7 @@ class Bench:
         return await self.toolbox.call("Bash", {"command": command, **arguments})
 
 
-def bench(place: Path, confines: Confines | None = None, **service: Any) -> Bench:
+def bench(place: Path, confines: Confines | None = None, /, **service: Any) -> Bench:
     """A tree with ``backend/``, ``frontend/`` and a ``.git`` file; the service owns ``backend`` unless told."""
     tree, scratch, outside = place / "tree", place / "scratch", place / "outside"
     for directory in (tree / "backend", tree / "frontend", scratch, outside):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarm_core import __version__
 from swarm_core.vocabulary.errors import SwarmError, UsageError
@@ -41,7 +41,7 @@ def send(trace: Trace, now_ms: int) -> tuple[int, str]:
         ) from None
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what failed is said below, once
     has_own = any(name in os.environ for name in ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"))
-    exporter = OTLPSpanExporter(timeout=None if has_own else TIMEOUT_S)
+    exporter: Any = OTLPSpanExporter(timeout=None if has_own else TIMEOUT_S)
     resource = Resource({semconv.SERVICE_NAME: "swarm-tui", semconv.SERVICE_VERSION: __version__})
     count = 0
     try:

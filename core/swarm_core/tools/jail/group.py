@@ -10,18 +10,21 @@ import contextlib
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 _MOUNT = Path("/sys/fs/cgroup")
+MAX_TRIES = 50
+PAUSE_S = 0.01
 
 
 class Group:
     """Made by ``make``. ``join`` runs in the child; ``close`` takes the group away once its processes are gone."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._fd = os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     @classmethod
@@ -30,6 +33,7 @@ class Group:
         if sys.platform != "linux" or os.geteuid() != 0:
             return None
         for parent in _own():
+            _tidy(parent)
             directory = parent / f"swarm-{os.getpid()}-{secrets.token_hex(4)}"
             try:
                 directory.mkdir()
@@ -49,9 +53,26 @@ class Group:
         return lambda: (write(fd, b"0"), None)[1]
 
     def close(self) -> None:
+        """Blocks until the kernel has let go of the last process, at most for a moment; ``make`` finds what is left."""
         os.close(self._fd)
-        with contextlib.suppress(OSError):
-            self._directory.rmdir()
+        for _ in range(MAX_TRIES):
+            try:
+                self.directory.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError:
+                time.sleep(PAUSE_S)
+            else:
+                return
+
+
+def _tidy(parent: Path) -> None:
+    """Take away the empty groups of engines that were killed."""
+    for found in parent.glob("swarm-*-*"):
+        pid = found.name.split("-")[1]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):  # not empty, or gone
+                found.rmdir()
 
 
 def _own() -> list[Path]:

@@ -190,15 +190,19 @@ class RuleSet:
 
     def decide_part(self, call: Call) -> Decision:
         """What follows for one part of a call that no deny rule matches."""
+        otherwise = self._decide_asked(call)
         maybe = self._first("deny", call, self._may_match)
-        asked = maybe or self._first("ask", call) or self._first("ask", call, self._may_match)
+        if maybe is None or otherwise.effect == "deny":
+            return otherwise
+        # What may be denied is opened for one call, never for more: no grant answers it.
+        return Decision("ask", maybe.rule, "a part of it is known only when it runs", is_sure=False)
+
+    def _decide_asked(self, call: Call) -> Decision:
+        """What follows for a part that no deny rule can be about."""
+        asked = self._first("ask", call) or self._first("ask", call, self._may_match)
         if asked is not None:
             grant = next((rule for rule in self.granted if self._is_match(rule, call)), None)
-            if grant is not None and maybe is None:  # what may be denied is opened for one call, never for more
-                return Decision("allow", grant, "granted at a gate")
-            return Decision(
-                "ask", asked.rule, "a part of it is known only when it runs" if maybe else "", maybe is None
-            )
+            return Decision("ask", asked.rule) if grant is None else Decision("allow", grant, "granted at a gate")
         if (allowed := self._first("allow", call)) is not None:
             return allowed
         if (grant := next((rule for rule in self.granted if self._is_match(rule, call)), None)) is not None:

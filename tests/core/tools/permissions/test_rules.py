@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarm_core.tools.permissions.proposals import propose
@@ -393,6 +393,9 @@ def test_no_rewording_makes_a_denied_command_an_allowed_one(command: str, how: A
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    {"deny": [], "ask": [], "allow": []}, "Bash(* git)", "npm", (str, [lambda c: f"xargs -n1 {c}"], str, []), "deny"
+)
 @given(RULES, RULE, PLAIN, REWORDED, st.sampled_from(["allow", "ask", "deny"]))
 def test_one_more_deny_rule_never_allows_more(
     rules: dict[str, list[str]], more: str, command: str, how: Any, default: str
