@@ -142,14 +142,25 @@ class SwarmClient:
         data = {"goal": goal, "options": options}
         return self.send(InboxItem(ulid(), "run.start", name, at=now, data=data))
 
-    def decide(self, run: str, gate: str, verdict: str, note: str, evidence: str, scope: str = "") -> str:
+    def decide(
+        self,
+        run: str,
+        gate: str,
+        verdict: str,
+        note: str,
+        evidence: str,
+        scope: str = "",
+        *,
+        typed: str = "",
+        until: str = "",
+    ) -> str:
         """Send a decision about a gate; ``evidence`` is the SHA-256 of what was shown.
 
-        ``scope`` of a yes at a permission gate: once (the default), session or always.
+        ``scope`` of a yes at a permission gate: once (the default), session or always. ``typed`` is the gate's id as
+        the operator typed it, for a force; ``until`` is how long a deferral puts off: a time, a task or a gate.
         """
         data = {"gate": gate, "verdict": verdict, "note": note, "evidence": evidence}
-        if scope:
-            data["scope"] = scope
+        data |= {key: value for key, value in (("scope", scope), ("typed", typed), ("until", until)) if value}
         return self.send(InboxItem(ulid(), "gate.decide", run, at=self.clock.now(), data=data))
 
     def ask(self, kind: str, run: str, **data: Any) -> str:

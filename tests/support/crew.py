@@ -92,6 +92,7 @@ class Crew:
         self.trouble: dict[type, Exception] = {}
         self.yes = True
         self.blockers: list[str] = []
+        self.checks: list[dict[str, Any]] = []
         self.is_closed = False
 
     async def perform(self, act: Act) -> None:
@@ -153,7 +154,9 @@ class Crew:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(DOCUMENT)
         data = {"gate": gate, "document": f"gates/{gate}.patch", "evidence": EVIDENCE}
-        await self.runner.record(Draft("gate.opened", {**data, "blockers": list(self.blockers)}))
+        await self.runner.record(
+            Draft("gate.opened", {**data, "blockers": list(self.blockers), "checks": list(self.checks)})
+        )
         if self.yes:
             await self.decide(gate, "approve")
 

@@ -80,6 +80,9 @@ class Story:
     def happens(self, kind: str, task: str | None = None, agent: str | None = None, **data: Any) -> Story:
         return self >> Draft(kind, data, task=task, agent=agent)
 
+    def happens_in(self, phase: str, kind: str, **data: Any) -> Story:
+        return self >> Draft(kind, data, phase=phase)
+
     # -- the common stretches
 
     def planned(self, *tasks: dict[str, Any]) -> Story:

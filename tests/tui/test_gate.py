@@ -189,7 +189,7 @@ async def test_a_rejection_carries_the_comment(tmp_path: Path) -> None:
 
 
 async def test_every_place_whose_agent_works_on_needs_a_comment(tmp_path: Path) -> None:
-    assert set(NEEDS_COMMENT) == {"plan", "merge"}
+    assert set(NEEDS_COMMENT) == {"plan", "merge", "phase"}
     async with visit(tmp_path, "landing") as at:
         await opened(at)
         assert gate_screen(at).gate.place == "landing"
@@ -197,6 +197,62 @@ async def test_every_place_whose_agent_works_on_needs_a_comment(tmp_path: Path) 
         (item,) = at.inbox()
         assert item["data"]["verdict"] == "reject"
         assert item["data"]["note"] == ""
+
+
+async def test_changes_are_asked_for_with_a_comment(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at:
+        await opened(at)
+        await at.press("c", "enter")
+        assert at.inbox() == []
+        assert "A request for changes needs a comment" in at.text
+        await at.press(*"15 minutes", "enter")
+        (item,) = at.inbox()
+        assert (item["data"]["verdict"], item["data"]["note"]) == ("request_changes", "15 minutes")
+
+
+async def test_force_needs_the_gates_id_typed(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at:
+        await opened(at)
+        await at.press("f", *"yes", "enter")
+        assert at.inbox() == []
+        assert "Type gate_003 to force it" in at.text
+        await at.press(*["backspace"] * 3, *"gate_003 seen by hand", "enter")
+        (item,) = at.inbox()
+        found = [item["data"][key] for key in ("verdict", "typed", "note")]
+        assert found == ["force", "gate_003", "seen by hand"]
+
+
+async def test_a_gate_is_put_off_and_measured_again(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at:
+        await opened(at)
+        await at.press("l", *"2h", "enter")
+        (item,) = at.inbox()
+        assert (item["data"]["verdict"], item["data"]["until"]) == ("defer", "2h")
+        until = {"gate": "gate_003", "until": "2099-01-01T00:00:00Z", "command": item["id"]}
+        await at.happen(Draft("gate.deferred", until, task="task_002"))
+        assert "put off until 2099-01-01" in at.text
+        assert at.room.store is not None
+        assert at.room.store.is_put_off(gate_screen(at).gate)
+        await at.press("m")
+        assert at.inbox()[-1]["data"]["verdict"] == "retry"
+
+
+async def test_d_goes_to_the_diff_and_e_back_to_the_evidence(tmp_path: Path) -> None:
+    async with visit(tmp_path, size=(120, 20)) as at:
+        await opened(at)
+        assert "commit 3f2a9c1d on 91c0aa72" in at.text
+        await at.press("d")
+        assert "commit 3f2a9c1d on 91c0aa72" not in at.text
+        await at.press("e")
+        assert "commit 3f2a9c1d on 91c0aa72" in at.text
+
+
+async def test_a_verdict_that_a_place_does_not_take_is_not_asked_for(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at:
+        await asked(at)
+        await at.press("f")
+        assert "A permission gate takes no force" in at.text
+        assert at.inbox() == []
 
 
 async def test_esc_closes_the_comment_first_and_then_leaves_without_deciding(tmp_path: Path) -> None:

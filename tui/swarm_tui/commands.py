@@ -98,7 +98,13 @@ COMMANDS = (
     Command("approve", "gate", ("a",), "Approve", "Say yes to what is shown", "approve"),
     Command("approve_session", "gate", ("s",), "For this run", "At a permission gate: grant its rule for this run"),
     Command("approve_always", "gate", ("A",), "Always", "At a permission gate: grant its rule, or trust it, for good"),
+    Command("changes", "gate", ("c",), "Request changes", "Send it back with what shall change", "changes"),
     Command("reject", "gate", ("x",), "Reject", "Say no, with a comment the agent works from", "reject"),
+    Command("force", "gate", ("f",), "Force", "Pass it with what failed, for the record; you type the gate's id"),
+    Command("later", "gate", ("l",), "Later", "Put it off for a while, or until a task or gate is over", "later"),
+    Command("measure", "gate", ("m",), "Measure again", "Have the evidence prepared anew; nothing is decided"),
+    Command("to_diff", "gate", ("d",), "Diff", "To the first file of the diff"),
+    Command("to_evidence", "gate", ("e",), "Evidence", "To the beginning: what was measured and said"),
     Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "gate"),
     Command("back", "gate", ("escape",), "Back", "Back to the room; nothing is decided", "back"),
     # a document

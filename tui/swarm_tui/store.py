@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from swarm_core.client import EngineStatus
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.gating import is_deferred
+from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.view import RunView
 
 KEPT_EVENTS = 3_000
@@ -43,10 +45,22 @@ class Store:
         return not self.engine.is_alive or self.engine.heartbeat_age_s > STALE_S
 
     def next_gate(self, after: str = "") -> Gate | None:
-        """The open gate that follows ``after``, round and round; None when none waits."""
-        waiting = self.view.open_gates
+        """The open gate that follows ``after``, round and round; None when none waits. What was put off comes when
+        nothing else waits."""
+        waiting = [gate for gate in self.view.open_gates if not self.is_put_off(gate)] or self.view.open_gates
         later = [gate for gate in waiting if gate.id > after]
         return next(iter(later or waiting), None)
+
+    def is_put_off(self, gate: Gate) -> bool:
+        """Whether the operator wants to be asked later, and it is not later yet."""
+        view, until = self.view, gate.deferred_until
+        if not until:
+            return False
+        task, other = view.tasks.get(until), view.gates.get(until)
+        is_open = (task is not None and task.status not in TASK.terminal) or (
+            other is not None and other.status in ("evaluating", "open")
+        )
+        return is_deferred(until, view.last_ts, {until: is_open})
 
     def document_of(self, task: Task) -> Gate | None:
         """The latest gate of a task that has something to show."""

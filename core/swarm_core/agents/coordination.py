@@ -28,6 +28,7 @@ _TASK_FIELDS = (
     "priority",
     "writes",
     "estimate_minutes",
+    "phase",
 )
 
 
@@ -52,6 +53,7 @@ class PlannedTask:
     priority: str = "medium"
     writes: tuple[str, ...] = ()
     estimate_s: float = 0.0
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,30 +109,30 @@ def handoff_tool() -> EndingTool:
     return EndingTool(definition, run, read_handoff)
 
 
-def plan_tool(workers: Sequence[str]) -> EndingTool:
-    """The tool with which the architect turns a goal into tasks for ``workers`` (service keys)."""
+def plan_tool(workers: Sequence[str], phases: Sequence[str] = ()) -> EndingTool:
+    """The tool with which the architect turns a goal into tasks for ``workers`` (service keys) in ``phases``."""
     definition = ToolDefinition(
         PLAN_TASKS,
         "Hand in the plan and end your work. The operator sees it before anybody starts. If it is not valid you are "
         "told what is wrong; call it again with the whole plan.",
         {
             "type": "object",
-            "properties": {"tasks": {"type": "array", "minItems": 1, "items": task_schema(workers)}},
+            "properties": {"tasks": {"type": "array", "minItems": 1, "items": task_schema(workers, phases)}},
             "required": ["tasks"],
             "additionalProperties": False,
         },
     )
 
     async def run(arguments: Mapping[str, Any]) -> ToolResult:
-        plan = read_plan(arguments, workers)
+        plan = read_plan(arguments, workers, phases)
         return ToolResult(f"The plan is recorded: {len(plan.tasks)} tasks.", target=f"{len(plan.tasks)} tasks")
 
-    return EndingTool(definition, run, lambda arguments: read_plan(arguments, workers))
+    return EndingTool(definition, run, lambda arguments: read_plan(arguments, workers, phases))
 
 
-def task_schema(workers: Sequence[str]) -> dict[str, Any]:
-    """How a task is described in a plan for ``workers``."""
-    return {
+def task_schema(workers: Sequence[str], phases: Sequence[str] = ()) -> dict[str, Any]:
+    """How a task is described in a plan for ``workers``. Where work has ``phases``, each task belongs to one."""
+    schema: dict[str, Any] = {
         "type": "object",
         "properties": {
             "key": {"type": "string", "description": "A short unique name, for dependencies."},
@@ -153,6 +155,10 @@ def task_schema(workers: Sequence[str]) -> dict[str, Any]:
         "required": ["key", "title", "description", "assigned_to"],
         "additionalProperties": False,
     }
+    if phases:
+        told = "Phases come one after the other; a task begins when the phases before its own are sealed."
+        schema["properties"]["phase"] = {"type": "string", "enum": list(phases), "description": told}
+    return schema
 
 
 def read_handoff(arguments: Mapping[str, Any]) -> Handoff:
@@ -164,16 +170,18 @@ def read_handoff(arguments: Mapping[str, Any]) -> Handoff:
     return handoff
 
 
-def read_plan(arguments: Mapping[str, Any], workers: Sequence[str]) -> Plan:
+def read_plan(arguments: Mapping[str, Any], workers: Sequence[str], phases: Sequence[str] = ()) -> Plan:
     """Raises ToolError naming the task and the field the model has to correct."""
     only(arguments, ("tasks",), PLAN_TASKS)
-    tasks = read_tasks(arguments.get("tasks"), workers, PLAN_TASKS)
+    tasks = read_tasks(arguments.get("tasks"), workers, PLAN_TASKS, phases=phases)
     if not tasks:
         raise ToolError(f"{PLAN_TASKS}: tasks must be a list of at least one task")
     return Plan(tasks)
 
 
-def read_tasks(items: Any, workers: Sequence[str], tool: str, existing: Sequence[str] = ()) -> tuple[PlannedTask, ...]:
+def read_tasks(
+    items: Any, workers: Sequence[str], tool: str, existing: Sequence[str] = (), phases: Sequence[str] = ()
+) -> tuple[PlannedTask, ...]:
     """The tasks of a plan; a dependency is a key of the plan or one of ``existing``. Raises ToolError."""
     if not isinstance(items, list):
         raise ToolError(f"{tool}: tasks must be a list of at least one task")
@@ -182,12 +190,12 @@ def read_tasks(items: Any, workers: Sequence[str], tool: str, existing: Sequence
             f"{tool}: {len(items)} tasks are too many; the limit is {MAX_TASKS}",
             hint="plan fewer, larger tasks now; more can be asked for later",
         )
-    tasks = tuple(_planned(item, f"tasks[{index}]", workers) for index, item in enumerate(items))
+    tasks = tuple(_planned(item, f"tasks[{index}]", workers, phases) for index, item in enumerate(items))
     _check_graph(tasks, existing)
     return tasks
 
 
-def _planned(item: Any, place: str, workers: Sequence[str]) -> PlannedTask:
+def _planned(item: Any, place: str, workers: Sequence[str], phases: Sequence[str]) -> PlannedTask:
     if not isinstance(item, dict):
         raise ToolError(f"{place} must be an object")
     only(item, _TASK_FIELDS, place)
@@ -203,6 +211,10 @@ def _planned(item: Any, place: str, workers: Sequence[str]) -> PlannedTask:
     priority = item.get("priority", "medium")
     if priority not in PRIORITIES:
         raise ToolError(f"{place}: priority {priority!r} is not one of {', '.join(PRIORITIES)}")
+    phase = item.get("phase", "")
+    if phase != "" and phase not in phases:
+        known = f"the phases are: {', '.join(phases)}" if phases else "leave it out: this run has no phases to choose"
+        raise ToolError(f"{place}: there is no phase {phase!r}", hint=known)
     minutes = item.get("estimate_minutes", 0)
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 <= minutes < MAX_MINUTES:
         raise ToolError(f"{place}: estimate_minutes must be a number from 0 to {MAX_MINUTES}")
@@ -215,6 +227,7 @@ def _planned(item: Any, place: str, workers: Sequence[str]) -> PlannedTask:
         priority,
         tuple(_writable(path, place) for path in _names(item, "writes", place)),
         minutes * 60.0,
+        phase,
     )
 
 

@@ -15,7 +15,7 @@ REQUEST_TASKS = "request_tasks"
 MAX_CHANGES = 100
 
 
-def change_plan_tool(workers: Sequence[str], tasks: Mapping[str, str]) -> EndingTool:
+def change_plan_tool(workers: Sequence[str], tasks: Mapping[str, str], phases: Sequence[str] = ()) -> EndingTool:
     """The architect's answer to a failure or a request. ``tasks`` are the run's tasks and their states."""
     definition = ToolDefinition(
         CHANGE_PLAN,
@@ -38,7 +38,7 @@ def change_plan_tool(workers: Sequence[str], tasks: Mapping[str, str]) -> Ending
                         "additionalProperties": False,
                     },
                 },
-                "tasks": {"type": "array", "items": task_schema(workers)},
+                "tasks": {"type": "array", "items": task_schema(workers, phases)},
                 "cancel": {
                     "type": "array",
                     "items": {
@@ -54,7 +54,7 @@ def change_plan_tool(workers: Sequence[str], tasks: Mapping[str, str]) -> Ending
     )
 
     def read(arguments: Mapping[str, Any]) -> Plan:
-        return read_change(arguments, workers, tasks)
+        return read_change(arguments, workers, tasks, phases)
 
     async def run(arguments: Mapping[str, Any]) -> ToolResult:
         plan = read(arguments)
@@ -88,11 +88,13 @@ def request_tasks_tool(request: Callable[[str], Awaitable[str]]) -> Tool:
     return Tool(definition, run)
 
 
-def read_change(arguments: Mapping[str, Any], workers: Sequence[str], tasks: Mapping[str, str]) -> Plan:
+def read_change(
+    arguments: Mapping[str, Any], workers: Sequence[str], tasks: Mapping[str, str], phases: Sequence[str] = ()
+) -> Plan:
     """Raises ToolError naming the part and the field the model has to correct."""
     only(arguments, ("reassign", "tasks", "cancel"), CHANGE_PLAN)
     open_tasks = [name for name, status in tasks.items() if status != "cancelled"]
-    new = read_tasks(arguments.get("tasks", []), workers, CHANGE_PLAN, open_tasks)
+    new = read_tasks(arguments.get("tasks", []), workers, CHANGE_PLAN, open_tasks, phases)
     reassign = tuple(
         _change(item, f"reassign[{index}]", ("task", "assigned_to", "note"), tasks, ("failed",))
         for index, item in enumerate(_list(arguments, "reassign"))

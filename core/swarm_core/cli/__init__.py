@@ -25,6 +25,7 @@ COMMANDS = (
     "gates",
     "approve",
     "reject",
+    "decide",
     "pause",
     "resume",
     "halt",

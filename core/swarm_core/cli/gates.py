@@ -6,6 +6,7 @@ import argparse
 
 from swarm_core.vocabulary.clean import clean, clean_line
 from swarm_core.vocabulary.errors import UsageError
+from swarm_core.vocabulary.gating import offered
 
 from .common import Parsers, add_run_option, chosen_run, here
 
@@ -24,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
     if options.gate is None:
         gates = list(view.gates.values()) if options.show_all else view.open_gates
         for gate in gates:
-            print(clean_line(f"{gate.id}  {gate.place:<10} {gate.status:<10} {gate.title}  {gate.summary}"))
+            later = f" · put off until {gate.deferred_until}" if gate.deferred_until else ""
+            place = "+".join((gate.place, *gate.aspects))
+            print(clean_line(f"{gate.id}  {place:<10} {gate.status:<10} {gate.title}  {gate.summary}{later}"))
         if not gates:
             print("no gate waits")
         return 0
@@ -34,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
     print(clean(client.document(run_id, gate).decode(errors="replace")))
     print(f"\nevidence {gate.evidence}")
     print(f"yes: {gate.on_yes}\nno:  {gate.on_no}")
+    if gate.status == "open":
+        print(f"takes {', '.join(offered(gate.place))}")
+    for hold in gate.holds:
+        print(f"yours: {clean_line(hold)}")
     for blocker in gate.blockers:
         print(f"in the way: {clean_line(blocker)}")
     return 0

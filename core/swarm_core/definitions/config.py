@@ -33,6 +33,7 @@ from swarm_core.vocabulary.spec import (
 
 from .budgets import read_budgets
 from .checks import read_checks
+from .gates import read_gates, unmeasured
 from .marked import Marked, read
 from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
@@ -92,6 +93,7 @@ _TOP = (
     "permissions",
     "mcp_servers",
     "budgets",
+    "gates",
     "confinement",
 )
 
@@ -142,10 +144,15 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["artifacts"] = top["artifacts"].choice(ARTIFACT_MODES)
     if "permissions" in top:
         extras["permissions"] = top_permissions(top["permissions"])
+    if "gates" in top:
+        extras["gates"] = read_gates(top["gates"])
     if "mcp_servers" in top:
         extras["mcp_servers"] = servers(top["mcp_servers"])
     checks = read_checks(top["checks"]) if "checks" in top else ()
-    return SwarmSpec(services, checks, sha256=sha256, warnings=(*_unconfined(extras), *_warnings(services)), **extras)
+    warnings = [*_unconfined(extras), *_warnings(services)]
+    if "gates" in extras:
+        warnings += unmeasured(extras["gates"], [check.name for check in checks])
+    return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(warnings), **extras)
 
 
 def _service(key: str, marked: Marked, model: str, fallbacks: tuple[str, ...], adapter: str) -> ServiceSpec:

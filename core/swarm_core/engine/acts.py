@@ -24,9 +24,9 @@ from swarm_core.policy.effects import (
     StartInstance,
 )
 from swarm_core.policy.failures import halting
-from swarm_core.policy.receipts import receipt
+from swarm_core.policy.receipts import differences, receipt
 from swarm_core.vocabulary.entities import Gate, Task
-from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
+from swarm_core.vocabulary.errors import JournalError, MergeConflict, WorkspaceError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
@@ -37,6 +37,7 @@ from .budget_evidence import budget_evidence
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .foreign_act import seat_for
+from .gate_rules import consultation, outcome, phase_evidence, plan_fact, with_rules
 from .ledger import Ledger
 from .measuring import Measuring, required_missing
 from .models import ModelPool
@@ -110,6 +111,8 @@ class Hands:
                 return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
             case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
+            case SealPhase(phase):
+                return list(halting(self.view, f"{phase} cannot be sealed: {reason}", trigger="receipt"))
             case EvaluateGate(gate):
                 return list(halting(self.view, f"{gate} cannot be measured: {reason}", trigger="workspace"))
             case RetireInstance(instance):
@@ -159,10 +162,15 @@ class Hands:
 
     async def _seal(self, key: str) -> None:
         """Write the receipt of a phase, then close the phase with it."""
-        text = json.dumps(receipt(self.view, key), indent=2, ensure_ascii=False) + "\n"
+        sealed = receipt(self.view, key)
+        text = json.dumps(sealed, indent=2, ensure_ascii=False) + "\n"
         path = self.layout.receipt(key)
         await self.runner.papers.keep(path, text.encode())
         reached(CrashPoint.AFTER_RECEIPT_BEFORE_RECORD)
+        if self.runner.spec.gates.phase(key) is not None:  # what a gate passed is counted again, from the journal alone
+            then = await self.runner.papers.view_at(self.layout.journal, sealed["seq"])
+            if different := differences(sealed, receipt(then, key)):
+                raise JournalError(f"the receipt of {key} is not what the journal says: {', '.join(different)}")
         data = {
             "path": str(path.relative_to(self.layout.dir)),
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
@@ -195,21 +203,45 @@ class Hands:
     # -- gates
 
     async def _evaluate(self, gate: Gate) -> None:
-        evidence = await self._evidence(gate)
+        rules = self.runner.spec.gates
+        paths, conflicts = await self._touched(gate)
+        about = self.view.tasks[gate.task].commit if gate.place == "merge" else self.view.run.integration
+        if (asked := consultation(rules, gate, about, paths)) is not None:
+            await self.runner.record(asked)
+            return
+        evidence = with_rules(await self._evidence(gate), rules, self.view, gate, paths, conflicts)
         evidence = replace(evidence, document=self.runner.secrets.redact_bytes(evidence.document))
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
         await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
-        await self.runner.record(Draft("gate.opened", evidence.data(gate.id, name), task=gate.task or None))
+        await self.runner.record(outcome(rules, gate, evidence, name))
+
+    async def _touched(self, gate: Gate) -> tuple[list[str], list[str]]:
+        """What a merge changes and where it conflicts, as far as any rule asks."""
+        rules = self.runner.spec.gates
+        if gate.place != "merge" or not (rules.has_path_rules or rules.mode("merge") != "human"):
+            return [], []
+        hub, tip = await self.hub(), self.view.tasks[gate.task].commit
+        if not tip:
+            return [], []
+        onto = await hub.integration()
+        attempt = await hub.try_merge(onto, tip)
+        diff = await hub.diff(await hub.merge_base(onto, tip) or onto, tip)
+        return diff.paths, [] if attempt.is_clean else list(attempt.paths)
 
     async def _evidence(self, gate: Gate) -> Evidence:
         match gate.place:
             case "plan":
-                return plan_evidence(gate, self.view.run, self.view.plans[gate.task])
+                plan = self.view.plans[gate.task]
+                fact = plan_fact(plan, self.runner.spec, list(self.view.tasks))
+                is_ruled = self.runner.spec.gates.mode("plan") != "human"
+                return replace(plan_evidence(gate, self.view.run, plan), facts=(fact,) if is_ruled else ())
             case "merge":
                 return await self._merge_evidence(gate, self.view.tasks[gate.task])
             case "landing":
                 return await self._landing_evidence(gate)
+            case "phase":
+                return await self._phase_evidence(gate)
             case "budget":
                 return budget_evidence(gate, self.view)
             case "permission" | "trust":
@@ -241,11 +273,21 @@ class Hands:
             blockers=required_missing(checks),
         )
 
+    async def _phase_evidence(self, gate: Gate) -> Evidence:
+        phase = self.runner.spec.gates.phase(gate.subject)
+        if phase is None:
+            raise WorkspaceError(f"{gate.id} is about the phase {gate.subject!r}, which is not configured")
+        hub = await self.hub()
+        integration = await hub.integration()
+        checks = await self.measuring.at_phase(phase.checks)
+        diff = await hub.diff(self.view.run.base, integration)
+        return phase_evidence(gate, self.view, phase, checks, diff=diff.text, stat=diff.stat)
+
     async def _landing_evidence(self, gate: Gate) -> Evidence:
         hub = await self.hub()
         checks = await self.measuring.at_landing()
         attempt = await try_land(hub)
-        tasks = [task for task in self.view.tasks.values() if not task.is_planning]
+        tasks = [task for task in self.view.tasks.values() if task.is_work]
         return landing_evidence(
             gate,
             self.view.run,
@@ -323,9 +365,9 @@ class Hands:
     async def _finish(self, *, landed: bool, commit: str, reason: str) -> None:
         gate = self.view.latest_gate("landing")
         tasks = self.view.tasks.values()
-        if not landed or any(task.status != "done" for task in tasks if not task.is_planning):
+        if not landed or any(task.status != "done" for task in tasks if task.is_work):
             outcome = "partial"
-        elif gate is not None and any(not check.has_passed for check in gate.checks):
+        elif (gate is not None and gate.failed_checks) or any(found.forced for found in self.view.gates.values()):
             outcome = "with_issues"
         else:
             outcome = "clean"

@@ -149,6 +149,7 @@ class AgentAct:
             task,
             tasks=view.tasks.values(),
             workers=workers,
+            phases=[phase.key for phase in self.runner.spec.gates.phases],
             permission=self.hands.permissions.permission(self),
             confines=self.confines,
         )
@@ -227,7 +228,7 @@ class AgentAct:
             task,
             workers,
             self.tree,
-            tasks=[known for known in view.tasks.values() if not known.is_planning],
+            tasks=[known for known in view.tasks.values() if known.is_work],
             about=view.tasks.get(task.about),
             tools=tools,
         )
@@ -384,6 +385,7 @@ class AgentAct:
             "order": number,
             "writes": list(task.writes),
             "estimate_s": task.estimate_s,
+            **({"phase": task.phase} if task.phase else {}),
         }
 
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:

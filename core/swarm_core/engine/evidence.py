@@ -9,7 +9,7 @@ from typing import Any
 
 from swarm_core.checks.run import CheckRun
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.entities import Ask, Gate, Run, Stat, Task
+from swarm_core.vocabulary.entities import Ask, CheckResult, Gate, Run, Stat, Task
 
 SEPARATOR = "─" * 72
 MAX_SEEN = 20
@@ -17,7 +17,11 @@ MAX_SEEN = 20
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a gate opens with. ``document`` is what the operator reads."""
+    """What a gate opens with. ``document`` is what the operator reads.
+
+    ``facts`` are measured from the run's state, ``holds`` say why no rule may pass the gate, ``aspects`` which further
+    places it is about.
+    """
 
     document: bytes
     summary: str
@@ -27,6 +31,14 @@ class Evidence:
     stat: Stat = field(default_factory=Stat)
     checks: tuple[CheckRun, ...] = ()
     blockers: tuple[str, ...] = ()
+    facts: tuple[CheckResult, ...] = ()
+    aspects: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> tuple[CheckResult, ...]:
+        """Everything that was measured: by commands, and from the state itself."""
+        return (*(CheckResult.of(_told(check)) for check in self.checks), *self.facts)
 
     @property
     def sha256(self) -> str:
@@ -47,15 +59,23 @@ class Evidence:
                 "insertions": self.stat.insertions,
                 "deletions": self.stat.deletions,
             },
-            "checks": [{**c.data, "passed": c.has_passed, "detail": c.detail} for c in self.checks],
+            "checks": [*map(_told, self.checks), *map(_told, self.facts)],
             "blockers": list(self.blockers),
+            **({"aspects": list(self.aspects)} if self.aspects else {}),
+            **({"holds": list(self.holds)} if self.holds else {}),
         }
+
+
+def _told(check: CheckRun | CheckResult) -> dict[str, Any]:
+    """What ``gate.opened`` says of a measurement."""
+    more = check.data if isinstance(check, CheckRun) else {"name": check.name}
+    return {**more, "passed": check.has_passed, "detail": check.detail}
 
 
 def plan_evidence(gate: Gate, run: Run, plan: Mapping[str, Any]) -> Evidence:
     """A plan: new ``tasks``, tasks to ``reassign`` and tasks to ``cancel``."""
     tasks, reassign, cancel = plan["tasks"], plan["reassign"], plan["cancel"]
-    lines = [f"{gate.id} · the architect's plan for: {run.title}", "", "Goal", *_indent(run.goal)]
+    lines = [f"{gate.id} · the architect's plan for: {run.title}", "", "Goal", *indent(run.goal)]
     if tasks:
         lines += ["", "Tasks"]
     for task in tasks:
@@ -65,7 +85,7 @@ def plan_evidence(gate: Gate, run: Run, plan: Mapping[str, Any]) -> Evidence:
             f"  {task['id']}  {task.get('title', '')}",
             f"    service {task.get('assigned_to', '')} · priority {task.get('priority', '')} · needs {needs}",
             *([f"    writes {', '.join(task['writes'])}"] if task.get("writes") else []),
-            *_indent(str(task.get("description", "")), 4),
+            *indent(str(task.get("description", "")), 4),
         ]
     if reassign:
         lines += ["", "Given to somebody else"]
@@ -109,15 +129,15 @@ def merge_evidence(
         f"commit {task.commit or '(nothing was changed)'} on {base}",
         "",
         "What the agent says",
-        *_indent(task.handoff.get("what_i_did", "") or "(nothing)"),
+        *indent(task.handoff.get("what_i_did", "") or "(nothing)"),
     ]
     if left := task.handoff.get("whats_left", ""):
-        lines += ["What it says is left", *_indent(left)]
+        lines += ["What it says is left", *indent(left)]
     if advice := task.handoff.get("recommendation", ""):
-        lines += ["What it recommends", *_indent(advice)]
+        lines += ["What it recommends", *indent(advice)]
     if task.notes:
-        lines += ["What you asked for before", *(line for note in task.notes for line in _indent(note))]
-    lines += ["", "Checks, measured by the engine", *_check_lines(checks)]
+        lines += ["What you asked for before", *(line for note in task.notes for line in indent(note))]
+    lines += ["", "Checks, measured by the engine", *check_lines(checks)]
     if blockers:
         lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
     if commits:
@@ -157,7 +177,7 @@ def landing_evidence(
         *(f"  {'✓' if t.status == 'done' else '✗'} {t.id} {t.title} · {t.assigned_to} · {t.status}" for t in tasks),
         "",
         "Checks on the merged tree, measured by the engine",
-        *_check_lines(checks),
+        *check_lines(checks),
     ]
     if blockers:
         lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
@@ -180,7 +200,7 @@ def escalation_evidence(gate: Gate, task: Task, log_tail: Sequence[str], conflic
         f"{task.instance or task.assigned_to} · attempt {task.attempt} · round {task.iteration}",
         "",
         "What happened",
-        *_indent(task.reason or "the task failed"),
+        *indent(task.reason or "the task failed"),
     ]
     if log_tail:
         lines += ["", "The last lines of its log", *(f"  {line}" for line in log_tail)]
@@ -205,10 +225,10 @@ def permission_evidence(gate: Gate, ask: Ask, seen: Sequence[tuple[str, int]]) -
         f"asked because of {ask.rule}{f': {ask.why}' if ask.why else ''}",
         "",
         f"{ask.tool}",
-        *_indent(ask.subject or "(no arguments)"),
+        *indent(ask.subject or "(no arguments)"),
     ]
     if ask.details:
-        lines += ["", "Its other arguments", *_indent(ask.details)]
+        lines += ["", "Its other arguments", *indent(ask.details)]
     lines += ["", "The rule that would have let it pass"]
     if ask.proposed:
         lines += [f"  {rule}" for rule in ask.proposed]
@@ -234,7 +254,7 @@ def trust_evidence(gate: Gate, ask: Ask) -> Evidence:
         f"SHA-256 {ask.sha256}",
         "",
         "What it is",
-        *_indent(ask.subject or "(empty)"),
+        *indent(ask.subject or "(empty)"),
         "",
         "Your yes is for exactly this content: when it changes you are asked again.",
     ]
@@ -251,11 +271,13 @@ def encode(lines: Sequence[str]) -> bytes:
     return "\n".join(clean(line.replace("\n", "\u240a")) for line in lines).encode()
 
 
-def _indent(text: str, width: int = 2) -> list[str]:
+def indent(text: str, width: int = 2) -> list[str]:
+    """The lines of ``text``, each set in."""
     return [" " * width + line for line in text.strip().splitlines()]
 
 
-def _check_lines(checks: Sequence[CheckRun]) -> list[str]:
+def check_lines(checks: Sequence[CheckRun]) -> list[str]:
+    """Each check in a line, a failed one with the end of its output."""
     if not checks:
         return ["  none configured: add `checks:` to multi-agent.yaml"]
     lines: list[str] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from swarm_core.checks.measured import Measured
@@ -65,10 +65,17 @@ class Measuring:
 
     async def at_landing(self) -> list[CheckRun]:
         """Measure the integration line."""
+        return await self._on_the_line(self.specs("landing"))
+
+    async def at_phase(self, names: Collection[str]) -> list[CheckRun]:
+        """Measure the integration line with the checks that a phase names."""
+        return await self._on_the_line([spec for spec in self.runner.spec.checks if spec.name in names])
+
+    async def _on_the_line(self, specs: Sequence[CheckSpec]) -> list[CheckRun]:
         hub = await self._hub()
         line = await hub.integration()
         around = Around(messages=await hub.messages(hub.base, line), journal=self.runner.layout.journal)
-        return await self._measure("", self.specs("landing"), line, hub.base, "merged", around)
+        return await self._measure("", specs, line, hub.base, "merged", around)
 
     async def before_merge(self, task: Task, commit: str, onto: str) -> str:
         """Why the merge that was approved must not happen now: the line moved, and a check is worse than was shown.

@@ -28,17 +28,18 @@ def equip(
     *,
     tasks: Iterable[Task],
     workers: Sequence[str],
+    phases: Sequence[str] = (),
     permission: Permission | None = None,
     confines: Confines | None = None,
 ) -> tuple[Toolbox, EndingTool]:
     """The toolbox of ``scope``'s service for ``task``, and the tool that ends it.
 
     ``own`` are the engine's tools besides the standard ones, the same list for every service; ``tasks`` are those of
-    the run and ``workers`` the services that a plan may name. ``permission`` is asked before each call;
-    ``confines`` is for the commands.
+    the run and ``workers`` the services that a plan may name, ``phases`` those of the work.
+    ``permission`` is asked before each call; ``confines`` is for the commands.
     """
-    states = {known.id: known.status for known in tasks if not known.is_planning}
-    handoff, plan, change = handoff_tool(), plan_tool(workers), change_plan_tool(workers, states)
+    states = {known.id: known.status for known in tasks if known.is_work}
+    handoff, plan, change = handoff_tool(), plan_tool(workers, phases), change_plan_tool(workers, states, phases)
     ending = handoff if not task.is_planning else plan if task.id == PLANNING_TASK else change
     closed = [other.definition for other in (handoff, plan, change) if other is not ending]
     tools = [*standard_tools(scope, scratch, clock, confines), *own]

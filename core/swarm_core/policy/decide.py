@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import ARCHITECT, PHASES, PLANNING_TASK, Budget, Gate, Task
+from swarm_core.vocabulary.entities import ARCHITECT, PLANNING_TASK, Budget, Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
@@ -21,7 +21,6 @@ from .asks import asks
 from .budgets import Budgeting
 from .effects import (
     Effect,
-    EvaluateGate,
     KeepUnlanded,
     Land,
     MergeTask,
@@ -34,6 +33,8 @@ from .effects import (
 )
 from .failures import BLAST_TASKS, halting
 from .outlook import Outlook
+from .phases import Phases
+from .reviews import REVIEW, evaluated
 from .staffing import Staffing
 
 MAX_MEDIATIONS = 1
@@ -53,6 +54,7 @@ class _Decision:
         self.gate_numbers = itertools.count(len(view.gates) + 1)
         self.task_numbers = itertools.count(len(view.tasks))
         self.staffing = Staffing(view, spec, outlook)
+        self.phases = Phases(view, spec, self._new_gate, self._consultation, self._evaluated)
 
     def effects(self) -> Iterator[Effect]:
         view, pause = self.view, self.view.run.pause
@@ -114,16 +116,17 @@ class _Decision:
             dead = sorted(d for d in task.dependencies if view.tasks[d].status in ("cancelled", "skipped"))
             reason = f"needs {', '.join(dead)}, which will not be done"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=name),))
-        for name in view.index.unblocked:
+        due = [name for name in view.index.unblocked if self.phases.has_begun(view.tasks[name])]
+        for name in due:
             yield Record((Draft("task.ready", {"reason": "everything it depends on is done"}, task=name),))
         for key, request in view.requests.items():
             yield self._consultation(f"Weigh a request of {request['task']}", str(request.get("reason", "")), key, "")
-        if not view.index.unblocked:  # what is ready in a moment may be more urgent than what is ready now
+        if not due:  # what is ready in a moment may be more urgent than what is ready now
             yield from self.staffing.claims()
         for name in view.index.in_status("blocked", "failed"):
             yield from self._failed(view.tasks[name])
         yield from self._blast_radius()
-        yield from self._phases()
+        yield from self.phases.effects()
         yield from self.staffing.leavings()
         yield from self._ending()
 
@@ -161,6 +164,9 @@ class _Decision:
     # -- finishing
 
     def _verifying(self, task: Task) -> Iterator[Effect]:
+        if task.kind == REVIEW:
+            yield Record((Draft("task.done", {"commit": ""}, task=task.id),))
+            return
         if task.is_planning and self._needs_no_gate(task):
             yield self._planned(task)
             return
@@ -169,7 +175,7 @@ class _Decision:
         if gate is None:
             yield self._new_gate(place, f"{task.id} · {task.title}", task, task.iteration)
         elif gate.status == "evaluating":
-            yield EvaluateGate(gate.id)
+            yield from self._evaluated(gate)
         elif gate.status == "blocked":
             data = {"note": gate.note, "gate": gate.id, "iteration": task.iteration + 1}
             yield Record((Draft("task.reopened", data, task=task.id),))
@@ -195,7 +201,7 @@ class _Decision:
         """What a plan changes, as one fact with the end of its task."""
         plan, tasks = self.view.plans[task.id], self.view.tasks
         drafts = []
-        for planned in plan["tasks"]:
+        for planned in self.phases.placed(plan["tasks"]):
             if planned["id"] not in tasks:
                 data = {key: value for key, value in planned.items() if key != "id"}
                 drafts.append(Draft("task.created", data, task=planned["id"]))
@@ -224,7 +230,7 @@ class _Decision:
         """First the architect gives the task to somebody else, then the operator is asked."""
         if task.held:
             return
-        if task.is_planning and task.id != PLANNING_TASK:
+        if (task.is_planning or task.kind == REVIEW) and task.id != PLANNING_TASK:
             reason = f"the architect could not help: {task.reason}"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
             return
@@ -239,7 +245,7 @@ class _Decision:
         if gate is None:
             yield self._new_gate("escalation", f"{task.id} · {task.title}", task, task.attempt)
         elif gate.status == "evaluating":
-            yield EvaluateGate(gate.id)
+            yield from self._evaluated(gate)
         elif gate.status == "blocked":
             reason = f"given up at {gate.id}: {gate.note}" if gate.note else f"given up at {gate.id}"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
@@ -264,6 +270,9 @@ class _Decision:
         gate = self.view.latest_gate(place, task.id if task else "")
         return gate if gate is not None and gate.round == round_ and gate.status != "aborted" else None
 
+    def _evaluated(self, gate: Gate) -> Iterator[Effect]:
+        return evaluated(self.view, gate, lambda: numbered("task", next(self.task_numbers)))
+
     def _budget_gate(self, budget: Budget) -> Record:
         return self._new_gate("budget", f"The budget {budget.id} is used up", None, budget.round, budget.id)
 
@@ -276,25 +285,6 @@ class _Decision:
 
     # -- phases and the end
 
-    def _phases(self) -> Iterator[Effect]:
-        view = self.view
-        if view.tasks[PLANNING_TASK].status == "done":
-            yield from self._phase("plan", is_done=True)
-            yield from self._phase("build", is_done=not view.index.unended)
-
-    def _phase(self, key: str, *, is_done: bool) -> Iterator[Effect]:
-        phase = self.view.phases.get(key)
-        before = PHASES[PHASES.index(key) - 1] if key != PHASES[0] else ""
-        if phase is None and self._is_sealed(before):
-            yield Record((Draft("phase.started", phase=key),))
-        elif phase is not None and phase.status == "active" and is_done:
-            yield Record((Draft("phase.work_done", phase=key),))
-        elif phase is not None and phase.status == "gating":
-            yield SealPhase(key, phase.round)
-
-    def _is_sealed(self, key: str) -> bool:
-        return not key or (key in self.view.phases and self.view.phases[key].status == "sealed")
-
     def _ending(self) -> Iterator[Effect]:
         view = self.view
         if view.index.unended or any(instance.status != "retired" for instance in view.instances.values()):
@@ -302,7 +292,7 @@ class _Decision:
         if view.tasks[PLANNING_TASK].status != "done":
             reason = f"there is no plan: {view.tasks[PLANNING_TASK].reason}"
             yield Record((Draft("run.failed", {"reason": reason}),))
-        elif not self._is_sealed("build"):
+        elif not self.phases.are_over:
             return
         elif view.run.integration == view.run.base:
             data = {"outcome": "partial", "landed": False, "reason": "no task changed anything"}
@@ -318,8 +308,13 @@ class _Decision:
             round_ = gate.round + 1 if gate else 1
             yield self._new_gate("landing", f"Land: {self.view.run.title}", None, round_)
         elif gate.status == "evaluating":
-            yield EvaluateGate(gate.id)
+            yield from self._evaluated(gate)
         elif gate.status == "passed":
             yield Land(gate.id)
+        elif gate.status == "blocked" and gate.verdict == "request_changes":
+            if self.phases.is_answered(gate):
+                yield self._new_gate("landing", f"Land: {self.view.run.title}", None, gate.round + 1)
+            else:
+                yield from self.phases.sent_back(gate, self.phases.work[-1])
         elif gate.status == "blocked":
             yield KeepUnlanded(gate.note or "the operator kept the work off the branch")

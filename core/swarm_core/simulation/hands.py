@@ -6,7 +6,7 @@ simulated hub; only what talks to models, runs checks or touches the operator's 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from swarm_core.checks.run import CheckRun
@@ -19,6 +19,7 @@ from swarm_core.policy.effects import Act, RunAgent
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.spec import CheckSpec
 from swarm_core.workspace.facts import MergeTry
 from swarm_core.workspace.hub import Hub
 
@@ -38,18 +39,18 @@ class SimulatedMeasuring(Measuring):
         self.dice = dice
 
     async def at_merge(self, task: Task, onto: str, attempt: MergeTry) -> list[CheckRun]:
-        return await self._rolled("merge", task.id) if task.commit else []
+        return await self._rolled(self.specs("merge"), task.id) if task.commit else []
 
-    async def at_landing(self) -> list[CheckRun]:
-        return await self._rolled("landing", "")
+    async def _on_the_line(self, specs: Sequence[CheckSpec]) -> list[CheckRun]:
+        return await self._rolled(specs, "")
 
     async def before_merge(self, task: Task, commit: str, onto: str) -> str:
         """The simulated line is not measured again."""
         return ""
 
-    async def _rolled(self, place: str, task: str) -> list[CheckRun]:
+    async def _rolled(self, specs: Sequence[CheckSpec], task: str) -> list[CheckRun]:
         results = []
-        for spec in self.specs(place):
+        for spec in specs:
             seconds = self.dice.seconds(*CHECK_S)
             await self.runner.clock.sleep(seconds)
             result = CheckRun(spec.name, spec.command, int(self.dice.strikes("check_fails")), round(seconds, 1), "")
@@ -108,7 +109,7 @@ class SimulatedHands(Hands):
         return landing_evidence(
             gate,
             self.view.run,
-            [task for task in self.view.tasks.values() if not task.is_planning],
+            [task for task in self.view.tasks.values() if task.is_work],
             branch="main",
             user_tip=world.user_tip,
             is_fast_forward=world.user_tip == world.base,

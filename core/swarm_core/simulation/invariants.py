@@ -13,6 +13,7 @@ from swarm_core.engine.inbox import Verdict
 from swarm_core.vocabulary.entities import PLANNING_TASK, Gate
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.gating import PASSING
 from swarm_core.vocabulary.machines import MACHINES
 from swarm_core.vocabulary.reservations import HOLDING, overlap
 from swarm_core.vocabulary.spec import SwarmSpec
@@ -194,7 +195,7 @@ class Invariants:
             "§5.8 a decision is about what is shown",
             f"{gate.id} shows {evidence[:12]}, decided was {str(event.data.get('evidence'))[:12]}",
         )
-        if event.data.get("verdict") == "approve" and gate.place in ("merge", "plan"):
+        if event.data.get("verdict") in PASSING and gate.place in ("merge", "plan"):
             self._approved[gate.task] = commit
 
     def _invalidated(self, event: Event) -> None:
@@ -240,7 +241,7 @@ class Invariants:
         self.expect(not open_, "finished is an explicit fact", f"the run completed before {', '.join(open_)}")
         if event.data.get("landed"):
             gate = self.view.latest_gate("landing")
-            self.expect(gate is not None and gate.verdict == "approve", "no gate is skipped", "landed unapproved")
+            self.expect(gate is not None and gate.verdict in PASSING, "no gate is skipped", "landed unapproved")
             self.expect(
                 self.world.integration in self.world.ancestors(self.world.user_tip),
                 "a landing that is told was made",

@@ -80,7 +80,8 @@ class SimulatedOperator:
             if self.dice.strikes("operator_mistakes"):
                 await self._mistake(gate)
             mind = self._decide(gate)
-            item = self._send("gate.decide", gate=gate.id, verdict=mind.verdict, note=mind.note, evidence=gate.evidence)
+            data = {"verdict": mind.verdict, "note": mind.note, "evidence": gate.evidence, "typed": gate.id}
+            item = self._send("gate.decide", gate=gate.id, **data)
             if self.dice.strikes("operator_mistakes"):
                 self.world.send(item)  # the same file again, maybe after it was archived
             await self._answered(item)
@@ -96,18 +97,24 @@ class SimulatedOperator:
             is_no = self.dice.random.random() < 0.4
         else:
             is_no = self.dice.strikes("operator_rejects")
-        return _Mind("reject", "better") if is_no else _Mind("approve", "")
+        if is_no:
+            return _Mind("request_changes" if gate.place in ("plan", "merge") else "reject", "better")
+        return _Mind("force" if gate.place == "merge" and gate.failed_checks else "approve", "")
 
     async def _mistake(self, gate: Gate) -> None:
         """A request that must be refused, or that changes nothing."""
         gates = list(self.view.gates.values())
-        match self.dice.random.randrange(5):
+        match self.dice.random.randrange(7):
             case 0:
                 item = self._send("gate.decide", gate="gate_999", verdict="approve", evidence=gate.evidence)
             case 1:
                 item = self._send("gate.decide", gate=gate.id, verdict="approve", evidence="something else")
             case 2:
                 item = self._send("gate.decide", gate=gate.id, verdict="reject", note=" ", evidence=gate.evidence)
+            case 4:
+                item = self._send("gate.decide", gate=gate.id, verdict="defer", until="30m", evidence=gate.evidence)
+            case 5:
+                item = self._send("gate.decide", gate=gate.id, verdict="retry", evidence=gate.evidence)
             case 3:
                 old = self.dice.pick(gates)
                 item = self._send("gate.decide", gate=old.id, verdict="approve", evidence=old.evidence)

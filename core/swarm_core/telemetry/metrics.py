@@ -231,7 +231,7 @@ class Metrics:
                 "opened": count("gate.opened", 0),
                 "decided": sum(self.verdicts.values()),
                 "approved": self.verdicts.get("approve", 0),
-                "rejected": self.verdicts.get("reject", 0),
+                "rejected": self.verdicts.get("reject", 0) + self.verdicts.get("request_changes", 0),
                 "invalidated": count("gate.invalidated", 0),
                 "aborted": count("gate.aborted", 0),
                 "decisions_refused": count("decision.refused", 0),

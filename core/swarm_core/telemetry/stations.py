@@ -153,6 +153,8 @@ class Stations:
 
     def _subject(self, event: Event) -> TaskTimes | None:
         key = event.task or (LANDING if event.kind.startswith(("gate.", "check.")) else "")
+        if event.kind == "gate.evaluating" and event.data.get("place") == "phase":
+            return None
         if key == LANDING and LANDING not in self.unfinished and event.kind == "gate.evaluating":
             life = self.tasks[LANDING].life + 1 if LANDING in self.tasks else 1
             before = self.tasks.get(self.last_done)

@@ -32,6 +32,7 @@ from .path import Link, critical_path
 from .stations import ENDS, LANDING, RUN_ENDS, Stations, Stay
 
 SHOWN = frozenset({"queue", "work", "evaluate", "gate", "merge_queue", "merge"})
+SENT_BACK = ("reject", "request_changes", "abort")
 BAD_ENDS = frozenset({"task.failed", "merge.conflicted", "merge.rejected", "run.failed", "run.aborted"})
 
 
@@ -207,7 +208,7 @@ class Trace:
                 more["outcome"] = stay.outcome
             if stay.down:
                 more["down_s"] = stay.down / 1000
-            is_bad = stay.by in BAD_ENDS or stay.outcome == "reject" or (stay.by == "task.released" and stay.outcome)
+            is_bad = stay.by in BAD_ENDS or stay.outcome in SENT_BACK or (stay.by == "task.released" and stay.outcome)
             status = "error" if is_bad else "ok"
             self._finish(self._stay_id(stay), stay.end or self.now_ms, status, event.seq, more)
 

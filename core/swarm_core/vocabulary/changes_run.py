@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from .changes_permission import answer, begin_asking
 from .entities import CheckResult, Gate, Limit, Phase, Run, Stat, Task
@@ -11,7 +13,18 @@ from .events import Event
 from .machines import GATE, INCIDENT, PHASE, RUN, TASK
 from .state import AnyEvent, Sink, State, gate_of, on
 
-VERDICT_STATES = {"approve": "passed", "reject": "blocked"}
+# What a verdict makes of a gate. The rule decides at the end of an evaluation; a blocked gate takes force or an end.
+VERDICT_STATES = {
+    "evaluating": {"approve": "passed", "request_changes": "blocked", "reject": "blocked"},
+    "open": {
+        "approve": "passed",
+        "force": "passed",
+        "request_changes": "blocked",
+        "reject": "blocked",
+        "abort": "aborted",
+    },
+    "blocked": {"force": "passed", "abort": "aborted"},
+}
 
 
 # -- run
@@ -121,6 +134,9 @@ def _phase_moved(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     status = PHASE.step(phase.status, event.kind, subject=key)
     if status == "sealed":
+        gate = view.gates.get(view.index.latest_gate.get(("phase", key), ""))
+        if gate is not None and gate.round == phase.round and gate.status != "passed":
+            raise IllegalTransition(f"phase {key} cannot be sealed: its gate {gate.id} is {gate.status}")
         out.phase(
             replace(
                 phase,
@@ -164,7 +180,8 @@ def _rolled_back(view: State, event: AnyEvent, out: Sink) -> None:
         out.task(_taken_back(view.tasks[name], str(change), out.ts))
         out.unmerge(name)
     for gate in list(view.gates.values()):
-        if gate.place == "landing" or (gate.task in changes and gate.status in ("open", "evaluating")):
+        is_undecided = gate.status in ("open", "evaluating")
+        if gate.place == "landing" or (is_undecided and (gate.place == "phase" or gate.task in changes)):
             out.gate(replace(gate, status="aborted"))
     for key in data.get("phases", ()):
         phase = view.phases.get(key)
@@ -246,27 +263,53 @@ def _gate_opened(view: State, event: AnyEvent, out: Sink) -> None:
     data = event.data
     status = GATE.step(gate.status, event.kind, subject=gate.id)
     run_status = RUN.step(view.run.status, event.kind, subject=view.run.id)
-    out.gate(
-        replace(
-            gate,
-            status=status,
-            document=data.get("document", ""),
-            evidence=data.get("evidence", ""),
-            about=data.get("about", ""),
-            summary=data.get("summary", ""),
-            on_yes=data.get("on_yes", ""),
-            on_no=data.get("on_no", ""),
-            stat=Stat.of(data.get("stat", {})),
-            checks=tuple(CheckResult.of(check) for check in data.get("checks", ())),
-            blockers=tuple(data.get("blockers", ())),
-            opened_seq=out.seq,
-            opened_at=out.ts,
-            verdict="",
-            note="",
-            by="",
-        )
-    )
+    opened = replace(_shown(gate, data), status=status, opened_seq=out.seq, opened_at=out.ts, verdict="", note="")
+    out.gate(replace(opened, by="", deferred_until="", forced=False, findings=()))
     out.run(replace(view.run, status=run_status))
+
+
+def _shown(gate: Gate, data: Mapping[str, Any]) -> Gate:
+    """The gate with the evidence that an event carries."""
+    return replace(
+        gate,
+        document=data.get("document", ""),
+        evidence=data.get("evidence", ""),
+        about=data.get("about", ""),
+        summary=data.get("summary", ""),
+        on_yes=data.get("on_yes", ""),
+        on_no=data.get("on_no", ""),
+        stat=Stat.of(data.get("stat", {})),
+        checks=tuple(CheckResult.of(check) for check in data.get("checks", ())),
+        blockers=tuple(data.get("blockers", ())),
+        aspects=tuple(data.get("aspects", ())),
+        holds=tuple(data.get("holds", ())),
+    )
+
+
+@on("gate.consulted")
+def _gate_consulted(view: State, event: AnyEvent, out: Sink) -> None:
+    """Reviewers are asked before it is measured."""
+    gate = gate_of(view, event)
+    status = GATE.step(gate.status, event.kind, subject=gate.id)
+    asked = replace(gate, status=status, consultations=gate.consultations + 1)
+    out.gate(replace(asked, consulted_about=str(event.data.get("about", ""))))
+
+
+@on("gate.deferred")
+def _gate_deferred(view: State, event: AnyEvent, out: Sink) -> None:
+    """It stays open; the operator wants to be asked later."""
+    gate = gate_of(view, event)
+    status = GATE.step(gate.status, event.kind, subject=gate.id)
+    out.gate(replace(gate, status=status, deferred_until=str(event.data.get("until", ""))))
+    out.mark(event.data.get("command", ""))
+
+
+@on("gate.reevaluated")
+def _gate_reevaluated(view: State, event: AnyEvent, out: Sink) -> None:
+    """What was refused is measured again."""
+    gate = gate_of(view, event)
+    out.gate(replace(gate, status=GATE.step(gate.status, event.kind, subject=gate.id), verdict="", note="", by=""))
+    out.mark(event.data.get("command", ""))
 
 
 @on("gate.decided", "gate.invalidated")
@@ -274,17 +317,37 @@ def _gate_decided(view: State, event: AnyEvent, out: Sink) -> None:
     gate = gate_of(view, event)
     data = event.data
     verdict = data.get("verdict", "")
-    wanted = VERDICT_STATES.get(verdict, "?") if event.kind == "gate.decided" else None
+    wanted = VERDICT_STATES.get(gate.status, {}).get(verdict, "?") if event.kind == "gate.decided" else None
     status = GATE.step(gate.status, event.kind, wanted, subject=gate.id)
+    if event.kind == "gate.decided":
+        gate = _judged(gate, data, verdict)
     if gate.status == "open":
         waiting = "awaiting_operator" if len(view.index.open_gates) > 1 else "running"
         target = view.run.status if view.is_held else waiting
         out.run(replace(view.run, status=RUN.step(view.run.status, event.kind, target)))
     note, by = data.get("note", ""), data.get("by", "")
     if gate.ask and event.kind == "gate.decided":
-        answer(view, gate.ask, verdict, data.get("scope", ""), note, out)
-    out.gate(replace(gate, status=status, verdict=verdict, note=note, by=by, decided_seq=out.seq))
+        said = "reject" if verdict in ("abort", "request_changes") else verdict
+        answer(view, gate.ask, said, data.get("scope", ""), note, out)
+    findings = tuple(data.get("findings", ()))
+    decided = replace(gate, status=status, verdict=verdict, note=note, by=by, decided_seq=out.seq, deferred_until="")
+    out.gate(replace(decided, forced=verdict == "force", findings=findings))
     out.mark(data.get("command", ""))
+
+
+def _judged(gate: Gate, data: Mapping[str, Any], verdict: str) -> Gate:
+    """The gate with the evidence a decision is about. Raises IllegalTransition if that is not what it rests on: the
+    rule decides about what it measured itself, and passes nothing that was not measured or did not pass."""
+    if gate.status == "evaluating":
+        shown = _shown(gate, data)
+        if not shown.evidence:
+            raise IllegalTransition(f"gate {gate.id}: nothing was measured to decide by")
+        if verdict == "approve" and not shown.has_clean_evidence:
+            raise IllegalTransition(f"gate {gate.id}: a rule passes only what was measured and passed in every check")
+        return shown
+    if "evidence" in data and data["evidence"] != gate.evidence:
+        raise IllegalTransition(f"gate {gate.id}: its evidence is not what the decision is about")
+    return gate
 
 
 @on("gate.aborted")

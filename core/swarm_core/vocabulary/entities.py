@@ -99,12 +99,13 @@ class Task:
     """A unit of work for one service.
 
     ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
-    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work`` or ``plan``; ``about`` is the
-    task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
-    and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
-    parts, ``checkpoint`` its note for whoever takes the task up again. ``reads`` are the artifacts it
-    was given, each a path and the SHA-256 it had.
+    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan`` or ``review``;
+    ``about`` is the task that a plan mends, or the gate that a review or plan is about. ``writes`` are the paths it
+    declared, ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure.
+    ``avoid`` names the instances that failed at it, ``held`` says why the operator holds it, ``worker`` who outside the
+    engine works on it. ``progress`` is what its agent says of its parts, ``checkpoint`` its note for whoever takes the
+    task up again. ``phase`` is the configured phase it is in, ``reads`` are the artifacts it was given, each a path
+    and the SHA-256 it had.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Task:
     priority: str = "medium"
     order: int = 0
     kind: str = "work"
+    phase: str = ""
     about: str = ""
     instance: str = ""
     attempt: int = 0
@@ -148,6 +150,11 @@ class Task:
     @property
     def is_planning(self) -> bool:
         return self.kind == "plan"
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it is part of what the run is for, and not about how."""
+        return self.kind not in ("plan", "review")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +227,12 @@ class Gate:
     """A place where progress needs a decision; ``evidence`` is the SHA-256 of ``document``'s bytes.
 
     ``round`` is the task's iteration (merge, plan) or attempt (escalation) that the gate is about. ``ask`` is the
-    question a permission or trust gate is about, ``subject`` the budget a budget gate is about.
+    question a permission or trust gate is about, ``subject`` the budget or phase that a budget or phase gate is about.
     ``document`` is relative to the run's directory, ``about`` is the state of the world it was made from (to notice
-    that it moved), ``blockers`` say why an approval cannot be carried out now.
+    that it moved), ``blockers`` say why an approval cannot be carried out now. ``aspects`` are further places that a
+    merge is about (migration, architecture), ``holds`` say why no rule may pass it. ``deferred_until`` is when the
+    operator wants to be asked: a time, or the task or gate whose end is waited for. ``findings`` were open when it was
+    ``forced``. ``consultations`` counts how often a reviewer was asked, the last time about ``consulted_about``.
     """
 
     id: str
@@ -248,6 +258,24 @@ class Gate:
     decided_seq: int = 0
     subject: str = ""
     ask: str = ""
+    aspects: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    deferred_until: str = ""
+    forced: bool = False
+    findings: tuple[str, ...] = ()
+    consultations: int = 0
+    consulted_about: str = ""
+
+    @property
+    def failed_checks(self) -> tuple[str, ...]:
+        """The checks it shows that did not pass, whatever the reason."""
+        return tuple(check.name for check in self.checks if not check.has_passed)
+
+    @property
+    def has_clean_evidence(self) -> bool:
+        """Whether something was measured, all of it passed, and nothing asks for a person."""
+        is_measured = bool(self.evidence and self.checks)
+        return is_measured and not self.failed_checks and not self.blockers and not self.holds
 
 
 @dataclass(frozen=True, slots=True)

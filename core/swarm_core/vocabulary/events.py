@@ -69,8 +69,8 @@ KINDS: Mapping[str, str] = {
     "engine.started": "pid, version",
     "engine.released": "pid",
     "engine.crash_detected": "pid, last_seq",
-    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, kind(work|plan), "
-    "about, request, writes[], estimate_s",
+    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, "
+    "kind(work|plan|review), about, request, writes[], estimate_s, phase",
     "task.ready": "reason, note, iteration",
     "task.claimed": "attempt, base, worker, command",
     "task.released": "reason, kind, failures, wait_s, not_before",
@@ -145,11 +145,16 @@ KINDS: Mapping[str, str] = {
     "result(not_measured), value, unit, threshold, required, findings",
     "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
     "permission.withdrawn": "ask, reason",
-    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget), title, round, ask, subject",
+    "gate.evaluating": "gate, place(plan|merge|phase|landing|escalation|permission|trust|budget), title, round, ask, "
+    "subject",
+    "gate.consulted": "gate, reviewers[], about (the commit they are asked about)",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
-    "checks[{name, passed, detail, status, value, unit, threshold, required}], blockers[]",
-    "gate.decided": "gate, verdict(approve|reject), scope(once|session|always), note, evidence, command, by",
-    "gate.invalidated": "gate, reason",
+    "checks[{name, passed, detail, status, value, unit, threshold, required}], blockers[], aspects[], holds[]",
+    "gate.decided": "gate, verdict(approve|request_changes|reject|force|abort), scope(once|session|always), note, "
+    "evidence, command, by(operator|rule|...), findings[] (open ones, of a force); by a rule also what gate.opened has",
+    "gate.deferred": "gate, until(a time, a task or a gate), note, command, by",
+    "gate.invalidated": "gate, reason, command, by",
+    "gate.reevaluated": "gate, reason, command, by",
     "gate.aborted": "gate, reason",
     "decision.refused": "command, gate, reason",
     "merge.queued": "commit",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import UsageError
+from .gating import VERDICTS, canonical
 
 KINDS: Mapping[str, frozenset[str]] = {
     "run.start": frozenset({"goal"}),
@@ -30,7 +31,6 @@ KINDS: Mapping[str, frozenset[str]] = {
     "engine.halt": frozenset(),
     "engine.stop": frozenset(),
 }
-VERDICTS = ("approve", "reject")
 SCOPES = ("once", "session", "always")
 
 
@@ -39,7 +39,8 @@ class InboxItem:
     """A request. ``id`` is a ULID: the order of names is the order of arrival.
 
     ``gate.decide`` carries ``gate``, ``verdict``, ``note`` and ``evidence``, the hash of the document that was on the
-    screen, and for a permission ``scope``: once, session or always. ``run.start`` carries ``goal`` and ``options``
+    screen; for a permission ``scope`` (once, session or always), for a force ``typed`` (the gate's id once more), for
+    a deferral ``until`` (a time, a task or a gate). ``run.start`` carries ``goal`` and ``options``
     (``script``, ``speed``, ``offline``, ``auto``). ``run.pause`` may carry ``mode: drain``, ``run.halt`` ``mode:
     stop``; most may carry a ``note``.
     """
@@ -69,7 +70,7 @@ class InboxItem:
             raise UsageError(f"unknown request {kind!r}; known: {', '.join(sorted(KINDS))}")
         if missing := sorted(KINDS[kind] - data.keys()):
             raise UsageError(f"{kind} lacks {', '.join(missing)}")
-        if kind == "gate.decide" and data["verdict"] not in VERDICTS:
+        if kind == "gate.decide" and canonical(str(data["verdict"])) not in VERDICTS:
             raise UsageError(f"verdict {data['verdict']!r} is not one of {', '.join(VERDICTS)}")
         if kind == "gate.decide" and data.get("scope", "once") not in SCOPES:
             raise UsageError(f"scope {data['scope']!r} is not one of {', '.join(SCOPES)}")

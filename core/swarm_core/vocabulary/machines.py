@@ -180,10 +180,19 @@ GATE = Machine(
     frozenset({"passed", "blocked", "aborted"}),
     (
         ("evaluating", "open", "gate.opened"),
+        ("evaluating", "evaluating", "gate.consulted"),
+        # By the rule alone: only what was measured, and passed, passes.
+        ("evaluating", "passed", "gate.decided"),
+        ("evaluating", "blocked", "gate.decided"),
+        ("open", "open", "gate.deferred"),
         ("open", "passed", "gate.decided"),
         ("open", "blocked", "gate.decided"),
         ("open", "aborted", "gate.decided"),
         ("open", "evaluating", "gate.invalidated"),
+        ("blocked", "evaluating", "gate.reevaluated"),
+        # By force.
+        ("blocked", "passed", "gate.decided"),
+        ("blocked", "aborted", "gate.decided"),
         ("passed", "evaluating", "gate.invalidated"),
         *((source, "aborted", "gate.aborted") for source in ("evaluating", "open", "passed", "blocked")),
     ),

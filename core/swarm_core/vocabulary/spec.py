@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .entities import ARCHITECT
+from .gating import GatingSpec
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
@@ -192,6 +193,7 @@ class SwarmSpec:
     budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
     mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
+    gates: GatingSpec = field(default_factory=GatingSpec)
 
     @property
     def workers(self) -> tuple[str, ...]:

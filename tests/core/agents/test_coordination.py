@@ -68,3 +68,17 @@ async def test_a_handoff_says_what_was_done(arguments: dict[str, Any]) -> None:
 
 def test_a_handoff_may_have_nothing_left() -> None:
     assert handoff_tool().read({"what_i_did": "all"}) == Handoff("all", "", "")
+
+
+def test_a_task_names_a_phase_of_the_run_or_none() -> None:
+    tool = plan_tool(WORKERS, ["one", "two"])
+    found = tool.read({"tasks": [planned("a", phase="two"), planned("b")]})
+    assert isinstance(found, Plan)
+    assert [task.phase for task in found.tasks] == ["two", ""]
+    schema = tool.definition.input_schema["properties"]["tasks"]["items"]["properties"]
+    assert schema["phase"]["enum"] == ["one", "two"]
+    with pytest.raises(ToolError, match=r"no phase 'three'(.|\n)*one, two"):
+        tool.read({"tasks": [planned("a", phase="three")]})
+    with pytest.raises(ToolError, match="no phases to choose"):
+        plan_tool(WORKERS).read({"tasks": [planned("a", phase="one")]})
+    assert "phase" not in plan_tool(WORKERS).definition.input_schema["properties"]["tasks"]["items"]["properties"]

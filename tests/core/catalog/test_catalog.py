@@ -65,7 +65,7 @@ def strings(value: Any) -> Iterator[str]:
 @pytest.mark.parametrize("name", ["_architect", "_service"])
 def test_a_rehearsal_names_no_service_and_no_directory(name: str) -> None:
     turns = yaml.safe_load((HOME / f"scripts/rehearsal/{name}.yaml").read_text(encoding="utf-8"))
-    assert all(turn["when"]["task"] in ("*", "task_000") for turn in turns)
+    assert all(turn["when"]["task"] in ("*", "task_000", "Review gate_*") for turn in turns)
     assert [step["tool"] for step in turns[-1]["do"]] == ["plan_tasks" if name == "_architect" else "handoff"]
     texts = list(strings(turns))
     assert {name for text in texts for name in re.findall(r"\{(.*?)\}", text)} <= PLACEHOLDERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarm_core.demo import ACTS, verdict
-from swarm_core.vocabulary.inbox import VERDICTS
+from swarm_core.vocabulary.gating import VERDICTS
 
 
 def test_the_backends_first_merge_is_rejected_with_a_note() -> None:

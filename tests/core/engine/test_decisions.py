@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.story import planned, spec
 from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.requests import handle
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.gating import GatingSpec, offered
 
 
 @pytest.fixture
@@ -108,3 +110,126 @@ async def test_an_approval_that_something_blocks_is_refused_and_measured_again(r
         await run.until("gate.opened", 5)
 
     assert (await decide(run)).is_applied
+
+
+# -- the other verdicts
+
+
+async def test_a_retry_measures_again_and_decides_nothing(run: Run) -> None:
+    assert (await decide(run, verdict="retry")).is_applied
+    await run.until("gate.opened", 2)
+
+    assert run.events("gate.decided") == []
+    assert (await decide(run)).is_applied
+
+
+async def test_a_deferred_gate_stays_open_and_says_until_when(run: Run) -> None:
+    assert (await decide(run, verdict="later", until="2h")).is_applied
+
+    (event,) = run.events("gate.deferred")
+    gate = run.runner.view.gates["gate_001"]
+    assert (gate.status, gate.deferred_until) == ("open", event.data["until"])
+    assert (await decide(run)).is_applied, "what is put off can be decided at any time"
+
+
+async def test_a_gate_can_wait_for_the_end_of_a_task(run: Run) -> None:
+    assert (await decide(run, verdict="defer", until="task_000")).is_applied
+    assert run.runner.view.gates["gate_001"].deferred_until == "task_000"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"verdict": "request_changes"}, "a request for changes needs a reason"),
+        ({"verdict": "force"}, "a plan gate takes no force"),
+        ({"verdict": "defer", "until": "some day"}, "is no time"),
+        ({"verdict": "defer", "until": "2001-01-01"}, "is over already"),
+        ({"verdict": "defer", "until": "task_999"}, "is no time"),
+        ({"verdict": "defer", "until": "999999d"}, "is no time"),
+        ({"verdict": "abort", "evidence": "0" * 64}, "moved since it was shown"),
+    ],
+)
+async def test_a_verdict_that_cannot_hold_is_refused_with_the_reason(
+    run: Run, changes: dict[str, Any], reason: str
+) -> None:
+    verdict = await decide(run, **changes)
+    assert (verdict.is_applied, reason in verdict.reason) == (False, True), verdict.reason
+    assert run.runner.view.gates["gate_001"].status == "open"
+
+
+async def test_an_abort_ends_the_run_at_the_gate(run: Run) -> None:
+    assert (await decide(run, verdict="stop", note="wrong repository")).is_applied
+    await run.end()
+
+    view = run.runner.view
+    assert (view.run.status, view.run.reason) == ("aborted", "wrong repository")
+    assert view.gates["gate_001"].status == "aborted"
+
+
+async def test_changes_are_asked_for_with_the_words_the_agent_works_from(run: Run) -> None:
+    assert (await decide(run, verdict="request_changes", note="smaller steps")).is_applied
+    await eventually(lambda: run.runner.view.tasks["task_000"].notes, "the note")
+    assert run.runner.view.tasks["task_000"].notes == ("smaller steps",)
+
+
+# -- a gate of each place that can be forced
+
+
+async def at_merge(tmp_path: Path, **more: Any) -> Run:
+    """A run whose first task waits at gate_002, a merge gate that shows a failed check."""
+    found = await Run.open(tmp_path, replace(spec("a"), **more), planned(1, "a"))
+    found.crew.yes = False
+    found.drive()
+    await found.until("gate.opened")
+    found.crew.checks = [{"name": "tests", "passed": False, "detail": "exit 1"}]
+    assert (await decide(found)).is_applied
+    await found.until("gate.opened", 2)
+    return found
+
+
+async def test_force_takes_the_gates_id_typed_and_lists_what_was_open(tmp_path: Path) -> None:
+    run = await at_merge(tmp_path)
+    try:
+        await run.runner.record(Draft("finding.opened", {"finding": "W-001", "severity": "HIGH"}))
+        refused = await decide(run, gate="gate_002", verdict="force-pr", typed="gate_001")
+        assert "type its id once more" in refused.reason
+        assert (await decide(run, gate="gate_002", verdict="force-pr", typed="gate_002")).is_applied
+        await run.until("task.verified")
+        gate = run.runner.view.gates["gate_002"]
+        assert (gate.status, gate.forced, gate.findings) == ("passed", True, ("W-001",))
+    finally:
+        await run.stop()
+
+
+async def test_a_strict_configuration_takes_no_plain_yes_where_a_check_failed(tmp_path: Path) -> None:
+    run = await at_merge(tmp_path, gates=GatingSpec(strict=True))
+    try:
+        refused = await decide(run, gate="gate_002")
+        assert "tests did not pass" in refused.reason
+        assert (await decide(run, gate="gate_002", verdict="force", typed="gate_002")).is_applied
+    finally:
+        await run.stop()
+
+
+@pytest.mark.parametrize("verdict", ["approve", "force", "reject", "request_changes", "defer", "retry", "abort"])
+@pytest.mark.parametrize("place", ["plan", "merge", "landing", "phase", "escalation", "budget"])
+async def test_evidence_that_moved_sends_a_gate_of_any_place_back_to_its_evaluation(
+    tmp_path: Path, place: str, verdict: str
+) -> None:
+    run = await Run.open(tmp_path, spec("a"), planned(1, "a"))
+    try:
+        document = run.runner.layout.dir / "gates" / "gate_001.patch"
+        document.parent.mkdir(parents=True)
+        document.write_bytes(DOCUMENT + b"and more\n")
+        shown = {"gate": "gate_001", "document": "gates/gate_001.patch", "evidence": EVIDENCE}
+        await run.runner.record(
+            Draft("run.started", {"base": "b0", "integration": "b0"}),
+            Draft("gate.evaluating", {"gate": "gate_001", "place": place, "title": "t"}),
+        )
+        await run.runner.record(Draft("gate.opened", shown))
+        answer = await decide(run, verdict=verdict, typed="gate_001", note="n")
+        assert not answer.is_applied
+        wanted = "evaluating" if verdict in offered(place) else "open"
+        assert run.runner.view.gates["gate_001"].status == wanted, answer.reason
+    finally:
+        await run.runner.journal.close()

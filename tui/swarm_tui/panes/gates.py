@@ -47,11 +47,17 @@ class GateQueue(LinePane):
         gate = self.gates[index]
         symbol, style = words.GATE.get(gate.status, ("?", "muted"))
         subject = gate.title if gate.place == "landing" else gate.task
-        words_ = clean_line(f"{gate.place} {subject}")
+        words_ = clean_line(f"{'+'.join((gate.place, *gate.aspects))} {subject or gate.subject}")
         text = "strong" if gate.status == "open" else "muted"
         return (
             (f" {symbol} ", style),
             (f"{gate.id.removeprefix('gate_')} ", text),
             (f"{words_} ", text),
-            (clean_line(gate.summary if gate.status == "open" else gate.note), "muted"),
+            (clean_line(_told(gate)), "muted"),
         )
+
+
+def _told(gate: Gate) -> str:
+    if gate.status != "open":
+        return gate.note
+    return f"later: {gate.deferred_until} · {gate.summary}" if gate.deferred_until else gate.summary

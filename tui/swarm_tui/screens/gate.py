@@ -16,6 +16,7 @@ from textual.widgets import Input
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
+from swarm_core.vocabulary.gating import NEEDS_A_REASON, needs_a_reason, offered
 from swarm_tui import commands, words
 from swarm_tui.widgets.bars import Heading, KeyBar
 from swarm_tui.widgets.document import Document
@@ -24,7 +25,23 @@ from swarm_tui.widgets.line_pane import Row
 from .base import RoomScreen
 
 DEAD_S = 0.5
-NEEDS_COMMENT = ("plan", "merge")
+NEEDS_COMMENT = NEEDS_A_REASON
+# What the line below the document asks for, by verdict.
+ASKS = {
+    "request_changes": (
+        "What shall change? Enter sends, Esc goes back",
+        "Say what shall change; the agent works from it.",
+    ),
+    "reject": (
+        "What shall change? Enter sends, Esc goes back",
+        "Say what shall change; the agent works from your words.",
+    ),
+    "force": ("The gate's id, and a space and a reason if you like", "Type {gate} to pass it with {failed}."),
+    "defer": (
+        "30m, 2h, a time, a task or a gate; Enter alone: an hour",
+        "Until when? The gate stays open and comes last.",
+    ),
+}
 
 
 class GateScreen(RoomScreen):
@@ -38,6 +55,7 @@ class GateScreen(RoomScreen):
         self.shown_evidence = ""
         self.sent = ""
         self.sent_verdict = ""
+        self.asking = "reject"
         self._opened_seq = -1
         self._armed_at = 0.0
 
@@ -89,10 +107,11 @@ class GateScreen(RoomScreen):
         symbol, style = words.GATE[gate.status]
         task = self.store.view.tasks.get(gate.task)
         asks = task.instance if task else "the engine"
+        place = "+".join((gate.place, *gate.aspects))
         rows: list[Row] = [
             (
                 (f" {symbol} {gate.id} ", style),
-                (f"{gate.place} gate · {gate.status} · asked by {clean_line(asks or 'the engine')}", "muted"),
+                (f"{place} gate · {gate.status} · asked by {clean_line(asks or 'the engine')}", "muted"),
             ),
             ((" ", "plain"), (clean_line(gate.title), "strong")),
             ((" ", "plain"), (clean_line(gate.summary), "plain")),
@@ -105,6 +124,9 @@ class GateScreen(RoomScreen):
                 pieces.append((f" {mark} {clean_line(check.name)}{needed} {clean_line(check.detail)}", look))
             rows.append(pieces)
         rows += [((f" ✗ {clean_line(blocker)}", "bad"),) for blocker in gate.blockers]
+        rows += [((f" ⚑ {clean_line(hold)}", "accent"),) for hold in gate.holds]
+        if gate.deferred_until:
+            rows.append(((f" put off until {clean_line(gate.deferred_until)}", "accent"),))
         if gate.status == "open" and self.store.view.is_held:
             state, look = words.run_state(self.store.view.run)
             rows.append(((f" {state}", look), ("  what you decide has its effect when the run is resumed", "plain")))
@@ -154,23 +176,66 @@ class GateScreen(RoomScreen):
             self.send("approve", "", scope)
 
     def action_reject(self) -> None:
+        self._ask("reject")
+
+    def action_changes(self) -> None:
+        self._ask("request_changes")
+
+    def action_force(self) -> None:
+        self._ask("force")
+
+    def action_later(self) -> None:
+        self._ask("defer")
+
+    def action_measure(self) -> None:
+        if self._is_armed():
+            self.send("retry", "")
+
+    def action_to_diff(self) -> None:
+        document = self.query_one(Document)
+        document.move_to(document.files[0][0] if document.files else document.row_count)
+
+    def action_to_evidence(self) -> None:
+        self.query_one(Document).move_to(0)
+
+    def _ask(self, verdict: str) -> None:
+        """Open the line for the words that a verdict goes with."""
+        gate = self.gate
         if not self._is_armed():
             return
+        if verdict not in offered(gate.place):
+            self.say(f"A {gate.place} gate takes no {verdict.replace('_', ' ')}.")
+            return
+        self.asking = verdict
+        hint, said = ASKS[verdict]
         comment = self.query_one("#comment", Input)
+        comment.placeholder = hint
         comment.display = True
         comment.focus()
-        self.say("Say what shall change; the agent works from your words.", "accent")
+        failed = ", ".join((*gate.failed_checks, *gate.holds)) or "what it shows"
+        self.say(said.format(gate=gate.id, failed=failed), "accent")
 
     @on(Input.Submitted, "#comment")
     def _commented(self, event: Input.Submitted) -> None:
         event.stop()
-        note = event.value.strip()
-        if not note and self.gate.place in NEEDS_COMMENT:
-            self.say("A rejection needs a comment: the agent has nothing else to work from.", "bad")
+        words_, verdict = event.value.strip(), self.asking
+        if not words_ and needs_a_reason(self.gate.place, verdict):
+            what = "A rejection" if verdict == "reject" else "A request for changes"
+            self.say(f"{what} needs a comment: the agent has nothing else to work from.", "bad")
             return
-        if self._is_armed():  # if not, the words stay where they are
-            self._close_comment()
-            self.send("reject", note)
+        typed, _, reason = words_.partition(" ")
+        if verdict == "force" and typed != self.gate_id:
+            self.say(f"Type {self.gate_id} to force it; Esc goes back.", "bad")
+            return
+        if not self._is_armed():  # the words stay where they are
+            return
+        self._close_comment()
+        if verdict == "force":
+            self.send(verdict, reason.strip(), typed=typed)
+        elif verdict == "defer":
+            self.send(verdict, "", until=words_)
+        else:
+            self.send(verdict, words_)
 
     def _close_comment(self) -> None:
         comment = self.query_one("#comment", Input)
@@ -179,14 +244,22 @@ class GateScreen(RoomScreen):
         self.query_one(Document).focus()
 
     @work
-    async def send(self, verdict: str, note: str, scope: str = "") -> None:
+    async def send(self, verdict: str, note: str, scope: str = "", *, typed: str = "", until: str = "") -> None:
         """Drop the decision into the inbox; the engine's word comes with the journal."""
         self.sent_verdict, self.sent = verdict, "…"
         self.say(f"{verdict}: sending …")
         try:
             evidence = self.shown_evidence
             self.sent = await asyncio.to_thread(
-                self.client.decide, self.store.run, self.gate_id, verdict, note, evidence, scope
+                self.client.decide,
+                self.store.run,
+                self.gate_id,
+                verdict,
+                note,
+                evidence,
+                scope,
+                typed=typed,
+                until=until,
             )
         except SwarmError as error:
             self.sent = ""
@@ -203,7 +276,7 @@ class GateScreen(RoomScreen):
             self.say(f"refused: {reason}", "bad")
         else:
             more = " · n opens the next gate" if view.open_gates else ""
-            self.say(f"{self.sent_verdict}: accepted #{gate.decided_seq}{more}", "good")
+            self.say(f"{self.sent_verdict}: accepted #{gate.decided_seq or view.last_seq}{more}", "good")
         self.sent = ""
 
     # -- leaving
