@@ -27,7 +27,7 @@ from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.shared_prefix import SharedPrefix
 from swarm_core.agents.transcript import Transcript
 from swarm_core.definitions import load
-from swarm_core.engine.agent_act import COMMIT
+from swarm_core.engine.commit_tool import COMMIT
 from swarm_core.engine.role_tools import equip
 from swarm_core.tools.base import Tool, ToolResult
 from swarm_core.tools.scope import Scope

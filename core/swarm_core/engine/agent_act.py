@@ -20,7 +20,7 @@ from swarm_core.agents.context import (
     planning_message,
     system_prompt,
 )
-from swarm_core.agents.coordination import Handoff, Outcome, Plan, PlannedTask, Stalled
+from swarm_core.agents.coordination import EndingTool, Handoff, Outcome, Plan, Stalled
 from swarm_core.agents.log import AgentLog
 from swarm_core.agents.loop import AgentLoop, Seat
 from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
@@ -29,14 +29,15 @@ from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.transcript import Transcript
 from swarm_core.journal.projections import replace_durably
-from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
+from swarm_core.tools.base import Tool, ToolResult
 from swarm_core.tools.mcp import mcp_tools
 from swarm_core.tools.scope import Scope
+from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError, PermissionDenied
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.ids import attempt_span_id, numbered
+from swarm_core.vocabulary.ids import attempt_span_id
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.inspection import SecretFound
@@ -44,29 +45,17 @@ from swarm_core.workspace.inspection import SecretFound
 from .agent_desk import AgentDesk
 from .allowance import Allowance
 from .artifact_writing import propose
+from .commit_tool import COMMIT, told
 from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 from .limits import Paced
 from .mcp_servers import servers_for
+from .planned import changes_of
 from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
     from .acts import Hands
-
-COMMIT = ToolDefinition(
-    name="commit",
-    description=(
-        "Commit all your changes in your directories on your branch. Commit each finished thought with a message "
-        "that says what and why. Git itself is not available to you for writing."
-    ),
-    input_schema={
-        "type": "object",
-        "properties": {"message": {"type": "string", "description": "One summary line, then the reasons."}},
-        "required": ["message"],
-        "additionalProperties": False,
-    },
-)
 
 
 class AgentAct:
@@ -153,9 +142,17 @@ class AgentAct:
             permission=self.hands.permissions.permission(self),
             confines=self.confines,
         )
-        told = open_tools(toolbox.offered, ending.definition.name)
+        try:
+            return await self._talk(toolbox, ending, log)
+        finally:
+            await toolbox.close()
+
+    async def _talk(self, toolbox: Toolbox, ending: EndingTool, log: AgentLog) -> Outcome:
+        """The conversation with the model, from its opening to its outcome."""
+        view, task, service = self.runner.view, self.task, self.service
+        tools = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
-            opening = self._planning(told)
+            opening = self._planning(tools)
         else:
             finished = [view.tasks[key] for key in task.dependencies]
             opening = opening_message(
@@ -166,7 +163,7 @@ class AgentAct:
                 dependencies=finished,
                 notes=task.notes,
                 constraints=self._notices(),
-                tools=told,
+                tools=tools,
             )
         about = view.tasks.get(task.about)
         seat = Seat(
@@ -205,10 +202,7 @@ class AgentAct:
         notes = [*task.notes[-1:], *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
         assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
-        try:
-            return await NativeAdapter(loop).run(assignment)
-        finally:
-            await toolbox.close()
+        return await NativeAdapter(loop).run(assignment)
 
     async def clearance(self) -> None:
         """Wait for leave to take the next step; time spent held does not count against the task."""
@@ -287,14 +281,7 @@ class AgentAct:
         notes, self.notes = "".join(f"\n{note}" for note in self.notes), []
         if commit is None:
             return ToolResult(f"Nothing to commit: your directories hold no change since the last commit.{notes}")
-        left_out = "; ".join(f"{skip.path}: {skip.reason}" for skip in commit.skipped)
-        skipped = f" Left out: {left_out}." if left_out else ""
-        return ToolResult(
-            f"Committed {commit.oid[:12]}: {commit.stat.files} files, "
-            f"+{commit.stat.insertions} -{commit.stat.deletions}.{skipped}{notes}",
-            target=commit.message.splitlines()[0],
-            touched=tuple(commit.paths),
-        )
+        return told(commit, notes)
 
     async def _commit_scope(self, hub: Hub, message: str) -> Commit | None:
         await self._sweep(hub)
@@ -358,35 +345,13 @@ class AgentAct:
                 await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
-        first = len(self.runner.view.tasks)
-        ids = {task.key: numbered("task", number) for number, task in enumerate(plan.tasks, first)}
-        tasks = [self._planned(task, ids, number) for number, task in enumerate(plan.tasks, first)]
-        changes = {
-            "tasks": tasks,
-            "reassign": [dict(change) for change in plan.reassign],
-            "cancel": [dict(change) for change in plan.cancel],
-        }
+        changes = changes_of(plan, len(self.runner.view.tasks), self.service.key)
         text = json.dumps({"run": self.runner.view.run.id, **changes}, indent=2, ensure_ascii=False) + "\n"
         path = self.layout.plan if self.task.id == PLANNING_TASK else self.layout.dir / f"plan-{self.task.id}.json"
         await asyncio.to_thread(replace_durably, path, text.encode())
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         await self.report(Draft("artifact.written", {"type": "plan", "path": path.name, "sha256": sha256, **changes}))
         await self._submit("", Stat())
-
-    def _planned(self, task: PlannedTask, ids: Mapping[str, str], number: int) -> dict[str, Any]:
-        return {
-            "id": ids[task.key],
-            "title": task.title,
-            "description": task.description,
-            "assigned_to": task.assigned_to,
-            "created_by": self.service.key,
-            "dependencies": [ids.get(key, key) for key in task.dependencies],
-            "priority": task.priority,
-            "order": number,
-            "writes": list(task.writes),
-            "estimate_s": task.estimate_s,
-            **({"phase": task.phase} if task.phase else {}),
-        }
 
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:
         rest = f"{self.task.title}\n\nChanges left uncommitted at the handoff."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from swarm_core.vocabulary.layout import RepoLayout
 from swarm_core.vocabulary.view import RunView
 
 IGNORE_ALL = "# written by swarm-tui: nothing in here belongs into a commit\n*\n"
+_REPLACING = threading.Lock()
 _BUSY, _ACTIVE = frozenset({"busy"}), frozenset({"idle", "waiting", "starting"})
 
 
@@ -90,11 +92,12 @@ def replace_durably(path: Path, data: bytes) -> None:
     """Write a file so that a reader or a crash finds the old or the new one, never half. Raises OSError."""
     temporary = path.with_name(path.name + ".tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with _REPLACING:  # runs of one repository share a file, and so its temporary name
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

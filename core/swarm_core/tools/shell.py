@@ -17,7 +17,8 @@ from swarm_core.vocabulary.errors import PermissionDenied
 from .scope import Scope
 from .shell_commands import Hidden, inner, plain_git, reads_only, targets
 from .shell_syntax import parse
-from .shell_words import MAX_DEPTH, Redirect, Script, Simple, Unreadable, Word
+from .shell_walk import Walk
+from .shell_words import MAX_DEPTH, Redirect, Simple, Unreadable, Word
 
 TARGET_CHARS = 200
 _DEVICES = re.compile(r"/dev/(null|zero|full|tty|stdout|stderr|fd/\d+|shm/(?!.*\.\.).+)")
@@ -87,34 +88,19 @@ def begins_with(words: Words, prefix: Sequence[str], *, is_first: bool = True) -
     )
 
 
-class _Judge:
+class _Judge(Walk):
     def __init__(
         self, command: str, scope: Scope, restricted: Sequence[Sequence[str]], variables: dict[str, str]
     ) -> None:
         self.command, self.scope, self.restricted, self.variables = command, scope, restricted, variables
-        self.directory: str | None = str(scope.tree)
+        super().__init__(str(scope.tree))
 
     def denied(self, message: str, rule: str, hint: str) -> PermissionDenied:
         return PermissionDenied(message, rule=rule, target=clean_line(self.command, TARGET_CHARS), hint=hint)
 
     # -- what runs
 
-    def script(self, script: Script, depth: int) -> None:
-        before = self.directory
-        for item in script.items:
-            if isinstance(item, Script):
-                self.script(item, depth)
-            else:
-                self.simple(item, depth)
-        if script.is_subshell:
-            self.directory = before
-
     def simple(self, simple: Simple, depth: int) -> None:
-        bodies = [redirect.body for redirect in simple.redirects if redirect.body is not None]
-        places = [redirect.target for redirect in simple.redirects]
-        for word in (*simple.words, *simple.assignments, *simple.data, *places, *bodies):
-            for script in word.scripts:
-                self.script(script, depth + 1)
         for word in simple.assignments:
             self.forget(word.prefix)
         words = tuple(word.fill(self.known) for word in simple.words)

@@ -12,40 +12,26 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import WorkspaceError
 
 from . import files
 from .admin import Registration
-from .content import MAX_FILE_BYTES, dropped_by, is_leaf, markers, move, why_not
+from .conflicts import refuse_unresolved
+from .content import dropped_by, is_leaf, move, why_not
 from .desk import Desk
 from .facts import Change, Commit, Kind, Skipped, Tampering, Tree
 from .git import Output
 from .inspection import SecretFound, refuse_secret_files, refuse_secrets, tells_a_secret
 from .message import compose
+from .stand import Stand
 
 A = TypeVar("A")
 B = TypeVar("B")
 _KINDS: Mapping[str, Kind] = {"M": "modified", "D": "deleted", "T": "retyped"}
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """Where a worktree stands: its commit and the tree its files are compared with.
-
-    Between ``start_conflict`` and the commit that resolves it, ``onto`` is the second parent and ``tree`` holds both
-    sides with markers in ``conflicts``. While ``is_settled`` is False the files are still being moved there.
-    """
-
-    tip: str
-    tree: str
-    onto: str = ""
-    conflicts: tuple[str, ...] = ()
-    is_settled: bool = True
 
 
 class AgentTree:
@@ -285,7 +271,7 @@ class AgentTree:
         """Commit the changes whose path is ``allowed``; see ``Hub.commit``."""
         async with self._lock:
             stand = await self._ready()
-            self._refuse_unresolved(stand, await self._marker_counts(stand))
+            await refuse_unresolved(self.desk, self.path, stand, self.instance)
             changes = await self._scan(stand)
             mine = [change for change in changes if allowed(change.path) or change.path in stand.conflicts]
             kept = {change.path for change in changes if change.kind == "deleted"}.difference(c.path for c in mine)
@@ -334,32 +320,6 @@ class AgentTree:
                 command = ("update-index", *flags, "-z", "--stdin")
                 await self.desk.git(*command, tree=self.path, index=scratch, input=listed)
         return (await self.desk.git("write-tree", index=scratch)).text, scratch
-
-    async def _marker_counts(self, stand: Stand) -> dict[str, list[int]]:
-        """For each conflicted path how many lines of each kind of marker its two sides have by themselves."""
-        counts: dict[str, list[int]] = {}
-        for path in stand.conflicts:
-            sides = []
-            for side in (stand.tip, stand.onto):
-                found = await self.desk.git("cat-file", "blob", f"{side}:{path}", ok=(0, 128))
-                sides.append(markers(found.stdout if found.code == 0 else b""))
-            counts[path] = [max(pair) for pair in zip(*sides, strict=True)]
-        return counts
-
-    def _refuse_unresolved(self, stand: Stand, counts: Mapping[str, list[int]]) -> None:
-        left = []
-        for path, known in counts.items():
-            file = self.path / path
-            if files.obstacle(self.path, path) or file.is_symlink() or not file.is_file():
-                continue
-            content = file.read_bytes() if file.stat().st_size <= MAX_FILE_BYTES else b""
-            if any(now > before for now, before in zip(markers(content), known, strict=True)):
-                left.append(clean_line(path))
-        if left:
-            raise WorkspaceError(
-                f"conflict markers are left in {', '.join(left)} (worktree of {self.instance})",
-                hint="edit these files until no line starts with <<<<<<<, |||||||, ======= or >>>>>>>",
-            )
 
     # -- taking changes away
 

@@ -17,7 +17,7 @@ from swarm_core.agents.model_facts import listed_facts
 from swarm_core.agents.replanning import request_tasks_tool
 from swarm_core.agents.request_body import request_body
 from swarm_core.definitions import load
-from swarm_core.engine.agent_act import COMMIT
+from swarm_core.engine.commit_tool import COMMIT
 from swarm_core.engine.role_tools import equip, feature_of
 from swarm_core.tools.base import Tool, ToolResult
 from swarm_core.tools.scope import Scope

@@ -38,13 +38,13 @@ from . import kin
 from .canary import Canaries
 from .group import Group
 from .ladder import Kind, prepare
+from .pipes import Answer, ask
 from .reach import Reach
 
 WATCH_EVERY_S = 0.25
 START_TIMEOUT_S = 30.0
 SPARE_PROCESSES = 64  # until it is counted that there are too many
 MAX_DIRECTORY_BYTES = 4096
-_PIPE_BYTES = 4096
 _SHARED_MEMORY = Path("/dev/shm")
 # One line, so that the line numbers in messages are those of the command.
 _DRIVER = (
@@ -247,11 +247,11 @@ class Shell:
         loop = asyncio.get_running_loop()
         token = secrets.token_hex(8)
         reader = Reader(loop, os.dup(living.output), output)
-        answer = _Answer(loop, living.answers, token)
+        answer = Answer(loop, living.answers, token)
         gone = Exit(loop, living.process)
         timer = asyncio.ensure_future(self._clock.sleep(timeout_s))
         watch = asyncio.ensure_future(self._watch(living))
-        asking = asyncio.ensure_future(_ask(living.requests, f"{token}\0{directory}\0{command}\0"))
+        asking = asyncio.ensure_future(ask(living.requests, f"{token}\0{directory}\0{command}\0"))
         try:
             waited: set[asyncio.Future[Any]] = {answer.future, gone.future, reader.flooded, timer, watch}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -330,53 +330,6 @@ class Shell:
             return ""
         text = os.fsdecode(data)
         return text.removesuffix("\n") if text.startswith("/") and text.endswith("\n") else ""
-
-
-class _Answer:
-    """Waits on the pipe of answers for the line that begins with ``token``."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, token: str) -> None:
-        self.future: asyncio.Future[int] = loop.create_future()
-        self._loop, self._fd, self._token, self._text = loop, fd, token.encode(), b""
-        loop.add_reader(fd, self._take)
-
-    def _take(self) -> None:
-        try:
-            data = os.read(self._fd, _PIPE_BYTES)
-        except BlockingIOError:
-            return
-        *lines, self._text = (self._text + data)[-_PIPE_BYTES:].split(b"\n")
-        for line in lines:
-            words = line.split()
-            if len(words) == 2 and words[0] == self._token and words[1].isdigit() and not self.future.done():
-                self.future.set_result(int(words[1]) & 0xFF)
-        if not data or self.future.done():
-            self._loop.remove_reader(self._fd)
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._fd)
-        self.future.cancel()
-
-
-async def _ask(fd: int, text: str) -> None:
-    """Write a request. A shell that does not read it is a shell that does not answer: others see to that."""
-    loop, data = asyncio.get_running_loop(), text.encode("utf-8", "surrogateescape")
-    while data:
-        try:
-            data = data[os.write(fd, data) :]
-        except BlockingIOError:
-            await _writable(loop, fd)
-        except OSError:
-            return
-
-
-async def _writable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
-    room = asyncio.Event()
-    loop.add_writer(fd, room.set)
-    try:
-        await room.wait()
-    finally:
-        loop.remove_writer(fd)
 
 
 def _ask_to_end(living: _Living) -> None:

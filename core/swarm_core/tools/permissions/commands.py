@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from swarm_core.tools.shell_commands import Hidden, inner, plain_git, reads_only, targets
 from swarm_core.tools.shell_syntax import parse
-from swarm_core.tools.shell_words import MAX_DEPTH, Hole, Redirect, Script, Simple, Unreadable, Word
+from swarm_core.tools.shell_walk import Walk
+from swarm_core.tools.shell_words import MAX_DEPTH, Hole, Redirect, Simple, Unreadable, Word
 
 from .patterns import HOLE, squeezed
 
@@ -89,28 +90,13 @@ def read_commands(text: str, tree: str) -> list[Command]:
     return reader.commands
 
 
-class _Reader:
+class _Reader(Walk):
     def __init__(self, tree: str) -> None:
-        self.directory: str | None = tree
+        super().__init__(tree)
         self.tree = tree
         self.commands: list[Command] = []
 
-    def script(self, script: Script, depth: int) -> None:
-        before = self.directory
-        for item in script.items:
-            if isinstance(item, Script):
-                self.script(item, depth)
-            else:
-                self.simple(item, depth)
-        if script.is_subshell:
-            self.directory = before
-
     def simple(self, simple: Simple, depth: int) -> None:
-        bodies = [redirect.body for redirect in simple.redirects if redirect.body is not None]
-        places = [redirect.target for redirect in simple.redirects]
-        for word in (*simple.words, *simple.assignments, *simple.data, *places, *bodies):
-            for script in word.scripts:
-                self.script(script, depth + 1)
         found = self.command(simple.words, simple.assignments, simple.redirects)
         if found is None:
             return
