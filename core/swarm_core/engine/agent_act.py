@@ -345,7 +345,7 @@ class AgentAct:
                 await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
-        first = len(self.runner.view.tasks)
+        first = self.runner.view.next_task_number(self.task.id)
         ids = {task.key: numbered("task", number) for number, task in enumerate(plan.tasks, first)}
         tasks = [self._planned(task, ids, number) for number, task in enumerate(plan.tasks, first)]
         changes = {

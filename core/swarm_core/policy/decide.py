@@ -51,7 +51,7 @@ class _Decision:
     def __init__(self, view: RunView, spec: SwarmSpec, outlook: Outlook) -> None:
         self.view, self.spec, self.outlook = view, spec, outlook
         self.gate_numbers = itertools.count(len(view.gates) + 1)
-        self.task_numbers = itertools.count(len(view.tasks))
+        self.task_numbers = itertools.count(view.next_task_number())
         self.staffing = Staffing(view, spec, outlook)
 
     def effects(self) -> Iterator[Effect]:

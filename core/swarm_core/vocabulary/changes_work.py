@@ -33,6 +33,7 @@ def _task_created(view: State, event: AnyEvent, out: Sink) -> None:
             about=data.get("about", ""),
             writes=tuple(data.get("writes", ())),
             estimate_s=float(data.get("estimate_s", 0.0)),
+            branch=data.get("branch", ""),
         )
     )
     if request := data.get("request", ""):

@@ -69,8 +69,8 @@ KINDS: Mapping[str, str] = {
     "engine.started": "pid, version",
     "engine.released": "pid",
     "engine.crash_detected": "pid, last_seq",
-    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, kind(work|plan), "
-    "about, request, writes[], estimate_s",
+    "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, "
+    "kind(work|plan|diagnosis), about, request, writes[], estimate_s, branch",
     "task.ready": "reason, note, iteration",
     "task.claimed": "attempt, base, worker, command",
     "task.released": "reason, kind, failures, wait_s, not_before",
@@ -140,7 +140,17 @@ KINDS: Mapping[str, str] = {
     "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
     "permission.withdrawn": "ask, reason",
-    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget), title, round, ask, subject",
+    "matrix.adopted": "path, sha256, aliases{name: service}, rules[{id, metric, sign, limit, unit, condition, severity, "
+    "raised_by, do[], execute, notify[], place}]",
+    "rule.fired": "firing, rule, fact, evidence, why, actions[], notify[]",
+    "rule.settled": "firing, how",
+    "rule.waived": "firing, note, command",
+    "action.done": "firing, action, result, tasks[], finding, incident",
+    "decision.made": "decision, subject, question, candidates[], chosen[], method(rule|architect|operator), rule, why, "
+    "evidence[]",
+    "message.written": "to, text, firing, refs[]",
+    "service.scaled": "service, replicas, was, firing",
+    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget|recovery), title, round, ask, subject",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail}], blockers[]",
     "gate.decided": "gate, verdict(approve|reject), scope(once|session|always), note, evidence, command, by",
