@@ -50,7 +50,7 @@ def load_matrix(root: Path) -> Matrix:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}", path=path) from error
-    return read_matrix(data, path)
+    return read_matrix(data, MATRIX_FILE)
 
 
 def shipped_matrix() -> Matrix:
@@ -106,7 +106,9 @@ def _when(name: str, body: Marked) -> tuple[str, str, float, str, str]:
         metric, word, number, unit = match.groups()
         return metric, _SIGNS[word], float(number.replace("_", ".")), {"percent": "%"}.get(unit or "", unit or ""), ""
     if re.search(r"_(above|below)(_|$)", text):
-        raise body.wrong("has no threshold that can be read", "write if_coverage_below_80 or if_response_time_above_200ms")
+        raise body.wrong(
+            "has no threshold that can be read", "write if_coverage_below_80 or if_response_time_above_200ms"
+        )
     if _CONDITION.fullmatch(text) is None:
         raise body.wrong("is not the name of a condition", "lower-case letters, digits and _, such as if_tests_fail")
     return "", "", 0.0, "", text
