@@ -12,7 +12,8 @@
           severity_critical: {action: block_deployment, notify: [error-agent]}
     aliases: {devops-agent: backend}  # added to the seed: other names of services
 
-Thresholds are read from the names. A unit is ms, s, %, kb, mb, gb or none. ``action`` and ``notify`` are a name or a list.
+Thresholds are read from the names. A unit is ms, s, %, kb, mb, gb or none. ``action`` and ``notify`` are a name or
+a list.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from swarm_core.policy.effects import (
     StartInstance,
 )
 from swarm_core.policy.failures import halting
+from swarm_core.policy.matrix import blocking
 from swarm_core.policy.receipts import receipt
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
@@ -35,10 +36,13 @@ from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 from .budget_evidence import budget_evidence
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .figures import measured
 from .foreign_act import seat_for
 from .ledger import Ledger
+from .matrix import adoption, name_branch
 from .models import ModelPool
 from .permissions import Rulebook
+from .recovery_evidence import recovery_evidence, verdict_after
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
 
@@ -181,8 +185,11 @@ class Hands:
             "tasks": taken_back(self.view, then),
             "phases": reopened_phases(self.view, then),
         }
-        over = {"incident": self._recovering(), "seconds": round(self.clock.monotonic_s() - started_s, 3)}
-        await self.runner.record(Draft("rollback.done", done), Draft("recovery.completed", over))
+        incident = self._recovering()
+        gate = self.view.latest_gate("recovery", incident)
+        checks = await self._measure_merged(gate) if gate is not None else []
+        seconds = round(self.clock.monotonic_s() - started_s, 3)
+        await self.runner.record(Draft("rollback.done", done), *verdict_after(incident, gate, checks, seconds))
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
@@ -206,6 +213,8 @@ class Hands:
                 return await self._landing_evidence(gate)
             case "budget":
                 return budget_evidence(gate, self.view)
+            case "recovery":
+                return await recovery_evidence(self.runner, gate)
             case "permission" | "trust":
                 return await self.permissions.evidence(gate)
             case _:
@@ -231,13 +240,18 @@ class Hands:
             commits=await hub.log(base, tip),
         )
 
-    async def _landing_evidence(self, gate: Gate) -> Evidence:
+    async def _measure_merged(self, gate: Gate) -> list[CheckRun]:
+        """Measure the checks on the integration branch as it is."""
         hub = await self.hub()
         tree = await hub.add_tree(CHECK_TREE, at=await hub.integration())
         try:
-            checks = await self._checks(tree.path, gate, "merged")
+            return await self._checks(tree.path, gate, "merged")
         finally:
             await hub.remove_tree(CHECK_TREE)
+
+    async def _landing_evidence(self, gate: Gate) -> Evidence:
+        hub = await self.hub()
+        checks = await self._measure_merged(gate)
         attempt = await try_land(hub)
         tasks = [task for task in self.view.tasks.values() if not task.is_planning]
         return landing_evidence(
@@ -250,7 +264,7 @@ class Hands:
             diff=attempt.diff.text,
             stat=attempt.diff.stat,
             checks=checks,
-            blockers=landing_blockers(attempt),
+            blockers=[*landing_blockers(attempt), *blocking(self.view)],
             about=landing_about(attempt),
         )
 
@@ -276,6 +290,7 @@ class Hands:
                 "seconds": round(result.seconds, 3),
                 "tree": where,
                 "evidence": name,
+                **measured(spec, result),
             }
             kind = "check.passed" if result.has_passed else "check.failed"
             await self.runner.record(Draft(kind, data, task=gate.task or None))
@@ -288,6 +303,7 @@ class Hands:
         hub = await self.hub()
         onto = await hub.integration()
         await self.runner.record(Draft("merge.checking", {"commit": commit, "onto": onto}, task=task.id))
+        await name_branch(hub, task)
         try:
             merged = await hub.merge(
                 commit,
@@ -301,7 +317,8 @@ class Hands:
             return
         reached(CrashPoint.AFTER_MERGE_BEFORE_RECORD)
         data = {"commit": commit, "integration": merged}
-        await self.runner.record(Draft("merge.completed", data, task=task.id))
+        rules = await adoption(hub, self.view, merged)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *rules)
 
     async def _land(self, gate: Gate) -> None:
         hub = await self.hub()

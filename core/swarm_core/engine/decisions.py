@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from swarm_core.policy.recovery import PLACE, way_of
 from swarm_core.tools.permissions.kept import keep
 from swarm_core.vocabulary.budgets import figure
 from swarm_core.vocabulary.entities import Gate
@@ -51,7 +52,9 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
 
 
 def _too_little(runner: Runner, gate: Gate, note: str) -> str:
-    """Why the amount in a note cannot be a budget's new limit; empty if it can, or if there is none."""
+    """Why what a note names (a budget's new limit, how a run goes on) cannot be; empty if it can, or names nothing."""
+    if gate.place == PLACE:
+        return way_of(runner.view, runner.spec, note, gate.about).why_not
     limit = figure(note) if gate.place == "budget" else None
     if limit is None or limit > runner.view.budgets[gate.subject].limit:
         return ""

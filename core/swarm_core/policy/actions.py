@@ -124,7 +124,7 @@ class Acting:
         task = self.new_task()
         description = (
             f"The run was halted: {firing.why}.\n{self._about(firing)}\n\n"
-            "Find out what happened. Say in `what_i_did` what is wrong and since when, in `whats_left` what is damaged, "
+            "Find out what happened. Say in `what_i_did` what is wrong and since when, in `whats_left` what is damaged "
             "and begin `recommendation` with one of: rollback, revert TASK, fix, reassign TASK to SERVICE. "
             "You change nothing; the operator chooses."
         )
@@ -174,8 +174,8 @@ class Acting:
         tasks = [
             self._task(
                 f"More tests: {fact.shown}",
-                f"{self._about(firing)}{missing}\n\nWrite tests for what `{key}` is responsible for. Change no test so that "
-                "it passes, and delete none.",
+                f"{self._about(firing)}{missing}\n\nWrite tests for what `{key}` is responsible for. Change no test so "
+                "that it passes, and delete none.",
                 key,
                 "high",
             )
@@ -272,6 +272,8 @@ class Acting:
     def _ended(self, firing: Firing) -> Record | None:
         """What follows when what a rule fired for is over, or when all it wanted is done."""
         over = is_over(self.view, firing)
+        if firing.pending == (NOTIFY,) or (firing.fact.kind == "finding" and "add_to_backlog" in firing.done):
+            over = ""  # what it did about it closed it, or it only has to be told
         tasks = [self.view.tasks[name] for name in firing.tasks if name in self.view.tasks]
         unended = [task for task in tasks if task.status not in TASK.terminal]
         drafts: list[Draft] = []

@@ -135,7 +135,7 @@ class Names:
         return key in self.spec.workers
 
     def _owners(self, paths: Sequence[str]) -> dict[str, int]:
-        """Services that may write a path, with the depth of the directory that gives them the right; the nearest only."""
+        """Services that may write a path, with the depth of the directory that gives the right; the nearest."""
         found: dict[str, int] = {}
         for path in paths:
             parts = [part for part in path.split("/") if part not in ("", ".")]

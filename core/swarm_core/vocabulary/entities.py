@@ -100,13 +100,12 @@ class Task:
     """A unit of work for one service.
 
     ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
-    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan``, or ``diagnosis`` (why
-    a halted run stands still); ``about`` is the
-    task that a plan mends. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s``
-    and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
-    why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
-    parts, ``checkpoint`` its note for whoever takes the task up again. ``branch`` is a name that its commit is given when
-    it is merged, such as ``fix/login``.
+    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan`` or ``diagnosis``
+    (why a halted run stands still); ``about`` is the task that a plan mends. ``writes`` are the paths it declared,
+    ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure. ``avoid``
+    names the instances that failed at it, ``held`` says why the operator holds it, ``worker`` who outside the
+    engine works on it. ``progress`` is what its agent says of its parts, ``checkpoint`` its note for whoever takes
+    the task up again. ``branch`` is a name that its commit is given when it is merged, such as ``fix/login``.
     """
 
     id: str

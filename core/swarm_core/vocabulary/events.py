@@ -140,8 +140,8 @@ KINDS: Mapping[str, str] = {
     "check.failed": "name, command, exit_code, seconds, tree(agent|merged), evidence",
     "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
     "permission.withdrawn": "ask, reason",
-    "matrix.adopted": "path, sha256, aliases{name: service}, rules[{id, metric, sign, limit, unit, condition, severity, "
-    "raised_by, do[], execute, notify[], place}]",
+    "matrix.adopted": "path, sha256, aliases{name: service}, rules[{id, metric, sign, limit, unit, condition, "
+    "severity, raised_by, do[], execute, notify[], place}]",
     "rule.fired": "firing, rule, fact, evidence, why, actions[], notify[]",
     "rule.settled": "firing, how",
     "rule.waived": "firing, note, command",
@@ -150,7 +150,8 @@ KINDS: Mapping[str, str] = {
     "evidence[]",
     "message.written": "to, text, firing, refs[]",
     "service.scaled": "service, replicas, was, firing",
-    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget|recovery), title, round, ask, subject",
+    "gate.evaluating": "gate, place(plan|merge|landing|escalation|permission|trust|budget|recovery), title, round, "
+    "ask, subject",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail}], blockers[]",
     "gate.decided": "gate, verdict(approve|reject), scope(once|session|always), note, evidence, command, by",

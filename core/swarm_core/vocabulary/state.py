@@ -110,7 +110,7 @@ class State:
         return ""
 
     def next_task_number(self, planner: str = "") -> int:
-        """The number of the next task: above those that exist and those that another task than ``planner`` has planned."""
+        """The number of the next task: above those there are, and those planned by another task than ``planner``."""
         plans = (plan["tasks"] for task, plan in self.plans.items() if task != planner and plan.get("tasks"))
         planned = [str(tasks[-1].get("id", "")).rpartition("_")[2] for tasks in plans]
         return max(self.index.highest, *(int(number) for number in planned if number.isdecimal()), -1) + 1
@@ -297,8 +297,8 @@ ALWAYS_FIT: set[str] = set()
 
 
 def on(*kinds: str, fits_always: bool = False, also: bool = False) -> Callable[[Change], Change]:
-    """Register the change that events of these kinds make. ``fits_always``: no state refuses them; ``also``: besides the
-    one change that says whether the event fits, and after it. Such a change never raises."""
+    """Register the change that events of these kinds make. ``fits_always``: no state refuses them; ``also``: after the
+    one change that says whether the event fits; such a change never raises."""
 
     def register(change: Change) -> Change:
         for kind in kinds:
