@@ -39,6 +39,8 @@ COMMANDS = (
     "cost",
     "budget",
     "permissions",
+    "matrix",
+    "decisions",
     "worktree",
     "backup",
     "restore",

@@ -1,7 +1,7 @@
 """The figure that a command of the operator's prints, where its check is named after a metric: what rules look at.
 
-``coverage`` reads the last percentage (``TOTAL  100  21  79%``), ``response-time`` the last duration, ``memory`` the last
-percentage or size. A command that prints none has measured nothing but its exit status.
+``coverage`` reads the last percentage (``TOTAL  100  21  79%``), ``response-time`` the last duration, ``memory``
+the last percentage or size. A command that prints none has measured nothing but its exit status.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNCOVERED = re.compile(r"^(\S{1,300}\.\w{1,8})\s+\d+\s+\d+\s+(?:\d+\s+\d+\s+)?(
 
 
 def measured(spec: CheckSpec, result: CheckRun) -> dict[str, Any]:
-    """``value``, ``unit`` and, of a coverage report, the ``files`` that are not covered; empty if there is no figure."""
+    """``value``, ``unit`` and, of a coverage report, the ``files`` not covered; empty without a figure."""
     name = spec.name.replace("-", "_")
     pattern = _METRICS.get(name)
     if pattern is None:

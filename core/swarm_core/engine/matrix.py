@@ -13,7 +13,7 @@ from swarm_core.workspace.hub import Hub
 
 
 async def adoption(hub: Hub, view: RunView, merged: str) -> list[Draft]:
-    """What follows when the operator approved a change of ``artifacts/decision-matrix.yml``: its rules hold from now on.
+    """What follows from an approved change of ``artifacts/decision-matrix.yml``: its rules hold from now on.
 
     A file that cannot be read changes nothing, and is told with its line.
     """

@@ -169,7 +169,7 @@ class Hub:
         return {key: value.strip() for key, colon, value in pairs if colon}
 
     async def changed_content(self, before: str, after: str, path: str, *, max_bytes: int) -> bytes | None:
-        """A file's bytes in commit ``after``, at most one more than ``max_bytes``; None if it is as in ``before`` or gone."""
+        """A file's bytes in commit ``after``, one more than ``max_bytes`` at most; None if unchanged or gone."""
         told = await self.desk.git("diff-tree", "-r", "--no-renames", "-z", _id(before), _id(after), "--", path)
         fields = told.stdout.split(b"\0")[0].split()
         if len(fields) < 5 or fields[4] == b"D":
