@@ -43,6 +43,10 @@ class Story:
 
     def __rshift__(self, draft: Draft) -> Story:
         self._append(draft)
+        return self.settle()
+
+    def settle(self) -> Story:
+        """Record what follows until nothing more does."""
         for _ in range(MAX_ROUNDS):
             effects = decide(self.view, self.spec)
             records = [effect for effect in effects if isinstance(effect, Record)]

@@ -40,6 +40,7 @@ INCONSISTENT = frozenset({"inconsistency", "consistency", "api_db_consistency", 
 INCONSISTENT_CHECKS = INCONSISTENT | {"integration_complete"}
 FAILED = ("fail", "error")
 WAIVE = "swarm-tui decisions waive"
+BLOCK = "block_deployment"
 _FACTORS = {
     "": ("", 1.0),
     "%": ("%", 1.0),
@@ -198,19 +199,27 @@ def open_firings(view: State) -> list[Firing]:
 
 
 def blocking(view: State) -> list[str]:
-    """Why nothing may be landed now: what a rule blocks on, each with its next step."""
-    out = []
+    """Why nothing may be landed now, each with its next step: what rules block on, and what they are about to block on.
+
+    Said by the facts alone, so that a measurement counts at once, whether or not its rule was journaled meanwhile.
+    """
+    out: dict[str, None] = {}
     for firing in open_firings(view):
-        if "block_deployment" not in firing.actions:
-            continue
         finding = view.findings.get(firing.finding)
-        if finding is None and "block_deployment" in firing.done:
-            continue
-        if finding is None or finding.status != "closed":
-            name = finding.id if finding is not None else firing.id
-            next_step = f"mend it, or take it on you: {WAIVE} {firing.id} --note WHY"
-            out.append(f"{name}: {firing.fact.shown} ({firing.rule}): {next_step}")
-    return out
+        is_closed = finding is not None and finding.status == "closed"
+        is_mended = firing.fact.kind == "check" and is_over(view, firing)
+        if BLOCK in firing.actions and not is_closed and not is_mended:
+            out[_blocker(firing.rule, firing.fact)] = None
+    taken = {(firing.rule, firing.fact.key) for firing in open_firings(view)}
+    for candidate in fitting((rule for rule in view.matrix.rules if BLOCK in rule.actions), facts_of(view)):
+        rule, fact = candidate.rule, candidate.fact
+        if (rule.id, fact.key) not in taken and fired_key(rule.id, fact.evidence) not in view.fired:
+            out[_blocker(rule.id, fact)] = None
+    return list(out)
+
+
+def _blocker(rule: str, fact: Fact) -> str:
+    return f"{fact.shown} ({rule}): mend it, or take it on you with `{WAIVE} FIRING`; swarm-tui decisions names it"
 
 
 def is_of_a_rule(blocker: str) -> bool:

@@ -1,4 +1,4 @@
-"""``artifacts/decision-matrix.yml``: what seed 000 writes is read as it stands; what is wrong is named with its line."""
+"""``artifacts/decision-matrix.yml``: what seed 000 writes is read as it stands, mistakes are named with their line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = """\
 decision_rules:
   security_agent:
     if_vulnerability_found:
-      severity_critical: 
+      severity_critical:·
         action: block_deployment
         notify: [error-agent, devops-agent]
       severity_high:
@@ -27,7 +27,7 @@ decision_rules:
       severity_medium:
         action: add_to_backlog
         notify: [system-architecture-lead]
-        
+········
   testing_agent:
     if_coverage_below_80:
       action: request_more_tests
@@ -35,7 +35,7 @@ decision_rules:
     if_tests_fail:
       action: block_deployment
       notify: [error-agent, responsible-agent]
-      
+······
   performance_agent:
     if_response_time_above_200ms:
       action: optimize_query
@@ -43,7 +43,7 @@ decision_rules:
     if_memory_usage_above_80:
       action: scale_horizontally
       notify: [devops-agent]
-      
+······
   error_agent:
     if_critical_error:
       action: halt_all_agents
@@ -51,7 +51,7 @@ decision_rules:
     if_inconsistency_detected:
       action: request_clarification
       notify: [relevant-agents]
-"""
+""".replace("·", " ")  # the seed ends lines with blanks
 
 
 def test_the_seeds_file_loads_unmodified_and_is_what_ships() -> None:
@@ -104,7 +104,11 @@ def test_rules_survive_the_journal() -> None:
         ("decision_rules:\n  a:\n    if_coverage_below_8x: {action: halt_all_agents}", 3, "no threshold"),
         ("decision_rules:\n  a:\n    if_Tests Fail: {action: halt_all_agents}", 3, "name of a condition"),
         ("decision_rules:\n  a:\n    if_tests_fail: {}", 3, "does nothing"),
-        ("decision_rules:\n  a:\n    if_x_found:\n      high: {notify: ALL}\n      action: halt_all_agents", 5, "beside"),
+        (
+            "decision_rules:\n  a:\n    if_x_found:\n      high: {notify: ALL}\n      action: halt_all_agents",
+            5,
+            "beside",
+        ),
         ("decision_rules:\n  a:\n    if_x_found: {notify: *all}", 3, "aliases"),
         ("decision_rules:\n  a: [", 2, "not valid YAML"),
         ("decision_rules:\n  a: 3", 2, "must be a mapping"),

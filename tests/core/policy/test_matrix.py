@@ -16,6 +16,7 @@ from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.rules import Fact, Rule
 from swarm_core.vocabulary.spec import ServiceSpec, SwarmSpec
+from swarm_core.vocabulary.view import RunView
 
 WORKERS = ("backend", "frontend", "database", "testing", "security")
 
@@ -339,6 +340,26 @@ def test_nothing_is_created_before_the_plan_is_approved() -> None:
 
     assert list(play.view.tasks) == ["task_000"]
     assert play.view.firings["firing_001"].pending
+
+
+@pytest.mark.parametrize("what", ["coverage", "tests", "error"])
+def test_a_crash_after_any_event_repeats_nothing_and_leaves_nothing_out(what: str) -> None:
+    play = story()
+    before = len(play.events)
+    if what == "error":
+        found(play, "W-9", "CRITICAL", "error")
+    else:
+        measured(play, what, value=71.0)
+    told = [(event.kind, event.task, event.data.get("action")) for event in play.events]
+    for length in range(before + 1, len(play.events) + 1):
+        again = Story(play.spec)
+        again.events.clear()
+        again.view = RunView()
+        for event in play.events[:length]:
+            again.view.apply(event)
+            again.events.append(event)
+        again.settle()
+        assert [(event.kind, event.task, event.data.get("action")) for event in again.events] == told
 
 
 # -- properties
