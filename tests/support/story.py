@@ -39,6 +39,7 @@ class Story:
     def __init__(self, spec: SwarmSpec) -> None:
         self.spec, self.view, self.events = spec, RunView(), list[Event]()
         self.acts: list[Act] = []
+        self.wholes: list[int] = []  # how many events there were before each record: a crash never splits one
         self >> Draft("run.created", {"title": "T", "goal": "G"})
 
     def __rshift__(self, draft: Draft) -> Story:
@@ -57,6 +58,7 @@ class Story:
                 self.acts = [effect for effect in effects if not isinstance(effect, Record)]
                 return self
             for record in records:
+                self.wholes.append(len(self.events))
                 for each in record.drafts:
                     self._append(each)
         raise AssertionError("the policy never comes to rest")
