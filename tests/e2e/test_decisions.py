@@ -13,6 +13,7 @@ import yaml
 from tests.support.cli import git, kill_engine, swarm, wait_until
 
 from swarm_core.client import SwarmClient
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.view import RunView
@@ -192,3 +193,102 @@ def test_the_rules_can_be_tried_before_anything_runs(tmp_path: Path) -> None:
     shipped = swarm("matrix", "test", "vulnerability=critical", "tests=fail", "error=critical", cwd=root).stdout
     order = [shipped.index(name) for name in ("if_critical_error", "severity_critical", "if_tests_fail")]
     assert order == sorted(order)
+
+
+BLOCKING = """\
+adapter: scripted
+script: scripts
+checks:
+  - {name: tests, command: "test ! -e backend/broken"}
+services:
+  backend: {directories: ["backend"]}
+  testing: {directories: ["tests"]}
+"""
+
+
+def other(root: Path, config: str, **scripts: list[dict[str, object]]) -> Path:
+    """A repository with the shipped rules, this configuration and these scripts."""
+    repository(root)
+    (root / "artifacts/decision-matrix.yml").unlink()
+    (root / "multi-agent.yaml").write_text(config)
+    for name, turns in scripts.items():
+        (root / f"scripts/{name}.yaml").write_text(yaml.safe_dump(turns, sort_keys=False))
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "the shipped rules")
+    return root
+
+
+def landing(view: RunView) -> Gate | None:
+    gate = view.latest_gate("landing")
+    return gate if gate is not None and gate.status == "open" else None
+
+
+def test_failing_tests_block_the_landing_until_the_operator_takes_it_on_himself(tmp_path: Path) -> None:
+    backend = [{"do": [write("backend/broken", "x\n")]}, {"do": [handoff("done")]}]
+    plan = [{"do": [{"tool": "plan_tasks", "args": {"tasks": [planned("a", "Break it", "backend")]}}]}]
+    client, run = started(other(tmp_path / "repo", BLOCKING, architect=plan, backend=backend))
+    decided: set[int] = set()
+
+    def at_the_landing() -> Gate | None:
+        view = client.view(run)
+        for gate in view.open_gates:
+            if gate.place != "landing" and gate.opened_seq not in decided:
+                decided.add(gate.opened_seq)
+                client.decide(run, gate.id, "approve", "", gate.evidence)
+        return landing(view)
+
+    gate = wait_until("the landing", at_the_landing)
+    assert "testing_agent.if_tests_fail" in gate.blockers[0]
+    refused = swarm("approve", gate.id, cwd=client.layout.root)
+    assert refused.returncode == 8
+    firing = next(f.id for f in client.view(run).firings.values() if f.actions == ("block_deployment",))
+    for name in list(client.view(run).open_firings):
+        waived = swarm("decisions", "waive", name, "--note", "it is meant to be there", cwd=client.layout.root)
+        assert waived.returncode == 0, waived.stderr
+    gate = wait_until("a landing without a block", lambda: (g := landing(client.view(run))) and not g.blockers and g)
+    view = carry_out(client, run)
+
+    assert (view.run.landed, view.run.outcome) == (True, "with_issues")
+    assert view.firings[firing].settled == "waived by the operator: it is meant to be there"
+    assert view.findings[view.firings[firing].finding].resolution == "accepted"
+
+
+def test_a_critical_error_halts_the_run_and_it_goes_on_as_the_operator_chooses(tmp_path: Path) -> None:
+    about = {"title": "app.py is empty", "severity": "CRITICAL", "location": "backend/app.py", "issue": "it is empty"}
+    backend = [
+        {"when": {"task": "Break it"}, "do": [write("backend/app.py", "# nothing\n")]},
+        {"when": {"task": "Break it"}, "do": [{"tool": "finding", "args": about}]},
+        {"when": {"task": "Mend*"}, "do": [write("backend/app.py", APP)]},
+        {"do": [handoff("done")]},
+    ]
+    architect = [
+        {
+            "when": {"task": "task_000"},
+            "do": [{"tool": "plan_tasks", "args": {"tasks": [planned("a", "Break it", "backend")]}}],
+        },
+        {"do": [{"tool": "handoff", "args": {"what_i_did": "It has no code", "recommendation": "fix: write it"}}]},
+    ]
+    client, run = started(other(tmp_path / "repo", BLOCKING, architect=architect, backend=backend))
+
+    def recovery() -> Gate | None:
+        view = client.view(run)
+        for gate in view.open_gates:
+            if gate.place == "plan":
+                client.decide(run, gate.id, "approve", "", gate.evidence)
+        return next((gate for gate in view.open_gates if gate.place == "recovery"), None)
+
+    gate = wait_until("the recovery gate", recovery)
+    view = client.view(run)
+    assert (view.run.status, view.incidents["incident_001"].status) == ("halted", "contained")
+    assert "It has no code" in client.document(run, gate).decode()
+    unknown = swarm("approve", gate.id, "--note", "reassign task_999 to backend", cwd=client.layout.root)
+    assert unknown.returncode == 8
+    assert "task_999 is not under way" in unknown.stderr
+    assert swarm("approve", gate.id, "--note", "fix write the fares", cwd=client.layout.root).returncode == 0
+    view = carry_out(client, run)
+
+    assert view.run.landed
+    mended = next(task for task in view.tasks.values() if task.title.startswith("Mend"))
+    assert (mended.status, mended.priority) == ("done", "critical")
+    assert view.incidents["incident_001"].status == "closed"
+    assert (client.layout.root / "backend/app.py").read_text() == APP
