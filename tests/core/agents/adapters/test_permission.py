@@ -44,7 +44,7 @@ async def test_the_verdict_follows_from_the_scope(tmp_path: Path, tool: str, arg
 
 
 async def test_tools_that_the_service_lists_and_restricts_count(tmp_path: Path) -> None:
-    few = {"tools_allowed": ("Read", "mcp__docs__find"), "tools_restricted": ("WebFetch",)}
+    few: dict[str, Any] = {"tools_allowed": ("Read", "mcp__docs__find"), "tools_restricted": ("WebFetch",)}
     ask = judge_by_rules(bench(tmp_path, **few).scope)
     verdicts = [await ask(tool, {"file_path": "backend/app.py"}) for tool in ("Read", "Write", "WebFetch")]
 
