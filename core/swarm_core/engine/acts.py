@@ -246,8 +246,9 @@ class Hands:
         )
 
     async def _measure_merged(self, gate: Gate) -> list[CheckRun]:
-        """Measure the checks on the integration branch as it is."""
+        """Measure the checks on the integration branch as it is, in a tree that is nobody's and new."""
         hub = await self.hub()
+        await hub.remove_tree(CHECK_TREE)  # one that a crash left stands where the branch was then
         tree = await hub.add_tree(CHECK_TREE, at=await hub.integration())
         try:
             return await self._checks(tree.path, gate, "merged")
