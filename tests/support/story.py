@@ -39,10 +39,15 @@ class Story:
     def __init__(self, spec: SwarmSpec) -> None:
         self.spec, self.view, self.events = spec, RunView(), list[Event]()
         self.acts: list[Act] = []
+        self.wholes: list[int] = []  # how many events there were before each record: a crash never splits one
         self >> Draft("run.created", {"title": "T", "goal": "G"})
 
     def __rshift__(self, draft: Draft) -> Story:
         self._append(draft)
+        return self.settle()
+
+    def settle(self) -> Story:
+        """Record what follows until nothing more does."""
         for _ in range(MAX_ROUNDS):
             effects = decide(self.view, self.spec)
             records = [effect for effect in effects if isinstance(effect, Record)]
@@ -53,6 +58,7 @@ class Story:
                 self.acts = [effect for effect in effects if not isinstance(effect, Record)]
                 return self
             for record in records:
+                self.wholes.append(len(self.events))
                 for each in record.drafts:
                     self._append(each)
         raise AssertionError("the policy never comes to rest")

@@ -42,6 +42,8 @@ COMMANDS = (
     "permissions",
     "check",
     "artifact",
+    "matrix",
+    "decisions",
     "worktree",
     "backup",
     "restore",

@@ -11,6 +11,7 @@ from swarm_core.vocabulary.events import Event
 WIDTH = 160
 _QUIET = frozenset(
     {"agent.busy", "agent.idle", "agent.resumed", "merge.checking", "llm.call", "gate.evaluating", "phase.work_done"}
+    | {"decision.made"}  # what was decided is told by the rule or the gate
 )
 _Say = Callable[[Mapping[str, Any]], str]
 _SAY: Mapping[str, _Say] = {
@@ -32,6 +33,13 @@ _SAY: Mapping[str, _Say] = {
     "breaker.opened": lambda d: f"{d.get('gate')} until {str(d.get('until'))[11:19]}: {d.get('reason')}",
     "breaker.closed": lambda d: str(d.get("gate")),
     "finding.opened": lambda d: f"{d.get('finding')} {d.get('severity')}: {d.get('title')} {d.get('location', '')}",
+    "matrix.adopted": lambda d: f"{len(d.get('rules', ()))} rules of {d.get('path')}",
+    "rule.fired": lambda d: f"{d.get('firing')} {d.get('rule')}: {d.get('why')}",
+    "action.done": lambda d: f"{d.get('firing')} {d.get('action')}: {d.get('result')}",
+    "rule.settled": lambda d: f"{d.get('firing')} {d.get('how')}",
+    "rule.waived": lambda d: f"{d.get('firing')} by the operator: {d.get('note')}",
+    "message.written": lambda d: f"to {d.get('to')} about {d.get('firing')}",
+    "service.scaled": lambda d: f"{d.get('service')}: {d.get('was')} → {d.get('replicas')} replicas",
     "question.raised": lambda d: f"{d.get('question')}: {d.get('text')} (goes on with: {d.get('default')})",
     "task.checkpoint": lambda d: str(d.get("note")),
     "status.updated": lambda d: f"{d.get('section')}: {d.get('state')}",

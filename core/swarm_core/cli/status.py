@@ -50,6 +50,7 @@ def document(view: RunView, engine: EngineStatus) -> dict[str, Any]:
             {**asdict(task), "usage": _usage(task.usage), "waits_for": waits_for(view, task)}
             for task in view.tasks.values()
         ],
+        "findings": [asdict(finding) for finding in view.findings.values()],
         "gates": [asdict(gate) for gate in view.gates.values()],
     }
 
@@ -91,6 +92,9 @@ def lines(view: RunView, engine: EngineStatus, now: str) -> list[str]:
         told = [waits_for(view, t, now), t.reason if t.status in ("blocked", "failed", "cancelled") else ""]
         why = f"  ({'; '.join(part for part in told if part)})" if any(told) else ""
         out.append(f"{t.id:<9} {t.status:<10} {t.assigned_to:<12} {t.iteration:>5}  {t.title}{why}")
+    backlog = [f for f in view.findings.values() if f.resolution == "backlog"]
+    if backlog:
+        out += ["", "BACKLOG", *(f"{f.id:<9} {f.severity:<10} {f.title}  {f.location}".rstrip() for f in backlog)]
     if view.open_gates:
         out += ["", "GATES WAITING"]
         for g in view.open_gates:

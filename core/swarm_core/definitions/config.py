@@ -71,6 +71,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "profile": ("profile", lambda m: m.choice(PROFILES)),
     "env": ("env", lambda m: tuple(_variable(item) for item in m.sequence())),
     "replicas": ("replicas", lambda m: m.whole(1, 64)),
+    "max_replicas": ("max_replicas", lambda m: m.whole(1, 64)),
     "timeout": ("timeout_s", Marked.seconds),
     "heartbeat": ("heartbeat_s", Marked.seconds),
     "lease": ("lease_s", Marked.seconds),

@@ -107,7 +107,8 @@ def compose(text: str, path: Path | str) -> Marked:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 line = event.start_mark.line + 1 if event.start_mark else None
-                raise ConfigurationError("aliases (*name) are not supported", path=path, line=line)
+                hint = "write the value out where it is used"
+                raise ConfigurationError("aliases (*name) are not supported", path=path, line=line, hint=hint)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -24,6 +24,7 @@ from swarm_core.policy.effects import (
     StartInstance,
 )
 from swarm_core.policy.failures import halting
+from swarm_core.policy.matrix import blocking
 from swarm_core.policy.receipts import differences, receipt
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import JournalError, MergeConflict, WorkspaceError
@@ -39,9 +40,11 @@ from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evi
 from .foreign_act import seat_for
 from .gate_rules import consultation, outcome, phase_evidence, plan_fact, with_rules
 from .ledger import Ledger
+from .matrix import adoption, name_branch
 from .measuring import Measuring, required_missing
 from .models import ModelPool
 from .permissions import Rulebook
+from .recovery_evidence import recovery_evidence, verdict_after
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
 
@@ -194,8 +197,11 @@ class Hands:
             "tasks": taken_back(self.view, then),
             "phases": reopened_phases(self.view, then),
         }
-        over = {"incident": self._recovering(), "seconds": round(self.clock.monotonic_s() - started_s, 3)}
-        await self.runner.record(Draft("rollback.done", done), Draft("recovery.completed", over))
+        incident = self._recovering()
+        gate = self.view.latest_gate("recovery", incident)
+        checks = await self.measuring.at_landing() if gate is not None else []
+        seconds = round(self.clock.monotonic_s() - started_s, 3)
+        await self.runner.record(Draft("rollback.done", done), *verdict_after(incident, gate, checks, seconds))
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
@@ -244,6 +250,8 @@ class Hands:
                 return await self._phase_evidence(gate)
             case "budget":
                 return budget_evidence(gate, self.view)
+            case "recovery":
+                return await recovery_evidence(self.runner, gate)
             case "permission" | "trust":
                 return await self.permissions.evidence(gate)
             case _:
@@ -298,7 +306,7 @@ class Hands:
             diff=attempt.diff.text,
             stat=attempt.diff.stat,
             checks=checks,
-            blockers=[*landing_blockers(attempt), *required_missing(checks)],
+            blockers=[*landing_blockers(attempt), *required_missing(checks), *blocking(self.view)],
             about=landing_about(attempt),
         )
 
@@ -321,6 +329,7 @@ class Hands:
                 Draft("merge.conflicted", {"paths": [], "onto": onto, "reason": reason}, task=task.id)
             )
             return
+        await name_branch(hub, task)
         try:
             merged = await hub.merge(
                 commit,
@@ -335,7 +344,8 @@ class Hands:
         reached(CrashPoint.AFTER_MERGE_BEFORE_RECORD)
         data = {"commit": commit, "integration": merged}
         outdated = await self.artifacts.outdated(hub, onto, merged, task)
-        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated)
+        rules = await adoption(hub, self.view, merged)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules)
 
     async def _land(self, gate: Gate) -> None:
         hub = await self.hub()

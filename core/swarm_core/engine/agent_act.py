@@ -345,7 +345,7 @@ class AgentAct:
                 await self._fail(reason, kind)
 
     async def _submit_plan(self, plan: Plan) -> None:
-        changes = changes_of(plan, len(self.runner.view.tasks), self.service.key)
+        changes = changes_of(plan, self.runner.view.next_task_number(self.task.id), self.service.key)
         text = json.dumps({"run": self.runner.view.run.id, **changes}, indent=2, ensure_ascii=False) + "\n"
         path = self.layout.plan if self.task.id == PLANNING_TASK else self.layout.dir / f"plan-{self.task.id}.json"
         await asyncio.to_thread(replace_durably, path, text.encode())

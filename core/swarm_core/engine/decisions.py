@@ -8,6 +8,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from swarm_core.policy.recovery import PLACE, way_of
 from swarm_core.tools.permissions.kept import keep
 from swarm_core.vocabulary.budgets import figure
 from swarm_core.vocabulary.entities import Gate
@@ -146,7 +147,9 @@ def put_off(text: str, now: str, known: Collection[str]) -> str:
 
 
 def _too_little(runner: Runner, gate: Gate, note: str) -> str:
-    """Why the amount in a note cannot be a budget's new limit; empty if it can, or if there is none."""
+    """Why what a note names (a budget's new limit, how a run goes on) cannot be; empty if it can, or names nothing."""
+    if gate.place == PLACE:
+        return way_of(runner.view, runner.spec, note, gate.about).why_not
     limit = figure(note) if gate.place == "budget" else None
     if limit is None or limit > runner.view.budgets[gate.subject].limit:
         return ""

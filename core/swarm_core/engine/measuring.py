@@ -26,6 +26,7 @@ from .confining import grounds
 from .runner import Runner
 
 SLOTS = 2  # that many commits are measured at the same time
+MAX_FILES = 50  # that an event names; its evidence has them all
 EVENTS = {"pass": "check.passed", "fail": "check.failed", "error": "check.failed", "not_measured": "check.not_measured"}
 
 
@@ -59,7 +60,7 @@ class Measuring:
         wrong = [spec for spec, result in zip(specs, results, strict=True) if not result.has_passed]
         if not wrong or merged == task.commit:
             return results
-        alone = await self._measure(task.id, wrong, task.commit, base, "agent", around)
+        alone = await self._measure(task.id, wrong, task.commit, base, "alone", around)
         own = {result.name: result.result.replace("_", " ") for result in alone}
         return [_told_apart(result, own[result.name]) if result.name in own else result for result in results]
 
@@ -145,6 +146,7 @@ class Measuring:
             "exit_code": result.exit_code,
             "seconds": round(result.seconds, 3),
             "findings": len(result.found),
+            "files": list(dict.fromkeys(found.path for found in result.found if found.path))[:MAX_FILES],
             "tree": where,
             "commit": commit,
             "evidence": name,

@@ -175,6 +175,15 @@ async def _raise_budget(runner: Runner, item: InboxItem) -> Verdict:
     return await _apply(runner, item, raised, gone)
 
 
+async def _waive(runner: Runner, item: InboxItem) -> Verdict:
+    """Take what a rule blocks on upon oneself: its finding is accepted by name."""
+    firing, note = str(item.data["firing"]), _note(item)
+    if not note:
+        return await refuse(runner, item, "say why: what is waived is told with its reason (--note)")
+    data = {"firing": firing, "note": note, "command": item.id}
+    return await _apply(runner, item, Draft("rule.waived", data, actor=OPERATOR))
+
+
 def _is_landing(runner: Runner) -> bool:
     """Whether the operator's branch may be moving now: nothing may be ended or undone half-way."""
     gate = runner.view.latest_gate("landing")
@@ -208,6 +217,7 @@ _ANSWERS: Mapping[str, Answer] = {
     "service.resume": _free_service,
     "budget.raise": _raise_budget,
     "gate.decide": decide_gate,
+    "rule.waive": _waive,
     "task.claim": claim,
     "task.heartbeat": heartbeat,
     "task.submit": hand_in,

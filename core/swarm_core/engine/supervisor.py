@@ -17,6 +17,7 @@ from pathlib import Path
 import swarm_core
 from swarm_core.definitions import load
 from swarm_core.definitions.artifacts import load_registry
+from swarm_core.definitions.matrix import load_matrix
 from swarm_core.journal.journal import Journal
 from swarm_core.journal.opening import last_events, open_view
 from swarm_core.journal.projections import prepare
@@ -190,6 +191,7 @@ class Supervisor:
         await asyncio.to_thread(check_rules, spec, self.layout.root)
         if spec.artifacts != "off":
             await asyncio.to_thread(load_registry, self.layout.root)
+        matrix = await asyncio.to_thread(load_matrix, self.layout.root)
         models = ModelPool(spec, self.layout.root, self.clock)
         await asyncio.to_thread(models.check, options)
         services = {
@@ -218,7 +220,7 @@ class Supervisor:
             "options": options,
             "command": item.id,
         }
-        await runner.record(Draft("run.created", data, actor=OPERATOR))
+        await runner.record(Draft("run.created", data, actor=OPERATOR), Draft("matrix.adopted", matrix.data()))
         await self._drive(runner)
         return Verdict(True, run=item.run)
 

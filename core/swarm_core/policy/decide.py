@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import ARCHITECT, PLANNING_TASK, Budget, Gate, Task
+from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, Budget, Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
+from .actions import Acting, next_task
 from .asks import asks
 from .budgets import Budgeting
 from .effects import (
@@ -32,8 +33,10 @@ from .effects import (
     SealPhase,
 )
 from .failures import BLAST_TASKS, halting
+from .matrix import blocking, fire, is_of_a_rule
 from .outlook import Outlook
 from .phases import Phases
+from .recovery import Recovering, diagnosed
 from .reviews import REVIEW, evaluated
 from .staffing import Staffing
 
@@ -52,7 +55,7 @@ class _Decision:
     def __init__(self, view: RunView, spec: SwarmSpec, outlook: Outlook) -> None:
         self.view, self.spec, self.outlook = view, spec, outlook
         self.gate_numbers = itertools.count(len(view.gates) + 1)
-        self.task_numbers = itertools.count(len(view.tasks))
+        self.task_numbers = itertools.count(view.next_task_number())
         self.staffing = Staffing(view, spec, outlook)
         self.phases = Phases(view, spec, self._new_gate, self._consultation, self._evaluated)
 
@@ -69,6 +72,7 @@ class _Decision:
             yield RollBack(view.run.rollback_to)
             return
         yield from self._incidents()
+        yield from self._rules()
         if pause != "stop":
             yield from self._agents()
         if not pause or pause == "drain":
@@ -84,6 +88,26 @@ class _Decision:
                 kind = "incident.closed"
             if kind:
                 yield Record((Draft(kind, {"incident": incident.id}),))
+
+    def _rules(self) -> Iterator[Effect]:
+        """What the decision matrix says follows from what was measured and found."""
+        view, new_task = self.view, next_task(self.task_numbers)
+        yield from fire(view)
+        if view.open_firings:
+            yield from Acting(view, self.spec, new_task).effects()
+            yield from Recovering(view, self.spec, self._recovery_gate, new_task).effects()
+        if any(name in view.index.by_status.get("ready", ()) for name in self._diagnoses()):
+            yield from self.staffing.claims()  # everybody else is held, and is not claimed
+        gate = view.latest_gate("landing")
+        if gate is not None and gate.status == "open" and view.index.unended:
+            yield Record((Draft("gate.invalidated", {"gate": gate.id, "reason": "there is work to be done again"}),))
+
+    def _diagnoses(self) -> Iterator[str]:
+        if self.view.is_held:
+            for name in self.view.open_firings:
+                yield from (
+                    task for task in self.view.firings[name].tasks if self.view.is_diagnosis(self.view.tasks[task])
+                )
 
     def _agents(self) -> Iterator[Effect]:
         """Whoever has work goes on; where it is held, it waits at its next step."""
@@ -170,6 +194,9 @@ class _Decision:
         if task.is_planning and self._needs_no_gate(task):
             yield self._planned(task)
             return
+        if task.kind == DIAGNOSIS:
+            yield diagnosed(task)
+            return
         place = "plan" if task.is_planning else "merge"
         gate = self._gate(place, task, task.iteration)
         if gate is None:
@@ -230,7 +257,7 @@ class _Decision:
         """First the architect gives the task to somebody else, then the operator is asked."""
         if task.held:
             return
-        if (task.is_planning or task.kind == REVIEW) and task.id != PLANNING_TASK:
+        if (task.is_planning or task.kind in (REVIEW, DIAGNOSIS)) and task.id != PLANNING_TASK:
             reason = f"the architect could not help: {task.reason}"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
             return
@@ -276,6 +303,9 @@ class _Decision:
     def _budget_gate(self, budget: Budget) -> Record:
         return self._new_gate("budget", f"The budget {budget.id} is used up", None, budget.round, budget.id)
 
+    def _recovery_gate(self, title: str, incident: str) -> Record:
+        return self._new_gate("recovery", title, None, 1, incident)
+
     def _new_gate(self, place: str, title: str, task: Task | None, round_: int, subject: str = "") -> Record:
         gate = numbered("gate", next(self.gate_numbers))
         data = {"gate": gate, "place": place, "title": title, "round": round_}
@@ -309,6 +339,11 @@ class _Decision:
             yield self._new_gate("landing", f"Land: {self.view.run.title}", None, round_)
         elif gate.status == "evaluating":
             yield from self._evaluated(gate)
+        elif gate.status == "passed" and (blockers := blocking(self.view)):
+            yield Record((Draft("gate.invalidated", {"gate": gate.id, "reason": "; ".join(blockers)}),))
+        elif gate.status == "open" and set(blocking(self.view)) != {b for b in gate.blockers if is_of_a_rule(b)}:
+            reason = "what the rules block on has changed"
+            yield Record((Draft("gate.invalidated", {"gate": gate.id, "reason": reason}),))
         elif gate.status == "passed":
             yield Land(gate.id)
         elif gate.status == "blocked" and gate.verdict == "request_changes":

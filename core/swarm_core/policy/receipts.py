@@ -12,7 +12,7 @@ from swarm_core.vocabulary.entities import Gate, Task, Usage
 from swarm_core.vocabulary.view import RunView
 
 SCHEMA_VERSION = 1
-PLACES = {"plan": ("plan",), "build": ("merge", "escalation", "budget"), "land": ("landing",)}
+PLACES = {"plan": ("plan",), "build": ("merge", "escalation", "budget", "recovery"), "land": ("landing",)}
 
 
 def differences(receipt_then: dict[str, Any], receipt_now: dict[str, Any]) -> list[str]:

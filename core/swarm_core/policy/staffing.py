@@ -104,7 +104,7 @@ class Staffing:
                 return instance.id
         fresh = [n for n in self.taken if n not in self.view.instances and n.rpartition("-")[0] == service.key]
         staying = [instance for instance in live if instance.status != "failed"]
-        if len(staying) + len(fresh) >= service.replicas:
+        if len(staying) + len(fresh) >= self.view.replicas.get(service.key, service.replicas):
             return ""
         known = self.view.instances.keys() | self.taken
         return next(name for k in itertools.count(1) if (name := f"{service.key}-{k}") not in known)

@@ -127,6 +127,12 @@ class SimulatedHub:
         text = "".join(f"{path}: {self.world.nodes[tip].files.get(path)}\n" for path in paths)
         return Diff(text.encode(), Stat(len(paths), len(paths), 0), paths)
 
+    async def changed_content(self, before: str, after: str, path: str, *, max_bytes: int) -> bytes | None:
+        return None
+
+    async def name_branch(self, name: str, commit: str) -> None:
+        self.world.branches[name] = commit
+
     async def log(self, base: str, tip: str) -> list[str]:
         return sorted(self.world.ancestors(tip) - self.world.ancestors(base), reverse=True)
 

@@ -34,6 +34,7 @@ def _task_created(view: State, event: AnyEvent, out: Sink) -> None:
             writes=tuple(data.get("writes", ())),
             estimate_s=float(data.get("estimate_s", 0.0)),
             phase=data.get("phase", ""),
+            branch=data.get("branch", ""),
         )
     )
     if request := data.get("request", ""):

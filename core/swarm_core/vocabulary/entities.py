@@ -8,6 +8,7 @@ from typing import Any
 
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
+DIAGNOSIS = "diagnosis"
 PRIORITIES = ("critical", "high", "medium", "low")
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 PHASES = ("plan", "build", "land")
@@ -99,13 +100,14 @@ class Task:
     """A unit of work for one service.
 
     ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
-    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan`` or ``review``;
-    ``about`` is the task that a plan mends, or the gate that a review or plan is about. ``writes`` are the paths it
-    declared, ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure.
-    ``avoid`` names the instances that failed at it, ``held`` says why the operator holds it, ``worker`` who outside the
-    engine works on it. ``progress`` is what its agent says of its parts, ``checkpoint`` its note for whoever takes the
-    task up again. ``phase`` is the configured phase it is in, ``reads`` are the artifacts it was given, each a path
-    and the SHA-256 it had.
+    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan``, ``review`` or
+    ``diagnosis`` (why a halted run stands still); ``about`` is the task that a plan mends, or the gate that a review or
+    plan is about. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s`` and
+    ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says why the
+    operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its parts,
+    ``checkpoint`` its note for whoever takes the task up again. ``phase`` is the configured phase it is in, ``reads``
+    are the artifacts it was given, each a path and the SHA-256 it had. ``branch`` is a name that its commit is given
+    when it is merged, such as ``fix/login``.
     """
 
     id: str
@@ -146,6 +148,7 @@ class Task:
     started_at: str = ""
     ended_at: str = ""
     reads: tuple[tuple[str, str], ...] = ()
+    branch: str = ""
 
     @property
     def is_planning(self) -> bool:

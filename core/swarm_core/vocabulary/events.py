@@ -70,7 +70,7 @@ KINDS: Mapping[str, str] = {
     "engine.released": "pid",
     "engine.crash_detected": "pid, last_seq",
     "task.created": "title, description, assigned_to, created_by, dependencies[], priority, order, "
-    "kind(work|plan|review), about, request, writes[], estimate_s, phase",
+    "kind(work|plan|review|diagnosis), about, request, writes[], estimate_s, phase, branch",
     "task.ready": "reason, note, iteration",
     "task.claimed": "attempt, base, worker, command",
     "task.released": "reason, kind, failures, wait_s, not_before",
@@ -137,16 +137,26 @@ KINDS: Mapping[str, str] = {
     "budget.warning": "budget, spent",
     "budget.exhausted": "budget, spent, asked",
     "budget.raised": "budget, limit, gate, command",
-    "check.passed": "name, kind, command, exit_code, seconds, tree(agent|merged), commit, evidence, "
-    "result(pass), value, unit, threshold, required, findings",
-    "check.failed": "name, kind, command, exit_code, seconds, tree(agent|merged), commit, evidence, "
-    "result(fail|error), value, unit, threshold, required, findings",
-    "check.not_measured": "name, kind, command, exit_code, seconds, tree(agent|merged), commit, evidence, "
-    "result(not_measured), value, unit, threshold, required, findings",
+    "check.passed": "name, kind, command, exit_code, seconds, tree(agent|merged|alone), commit, evidence, "
+    "result(pass), value, unit, threshold, required, findings, files[]",
+    "check.failed": "name, kind, command, exit_code, seconds, tree(agent|merged|alone), commit, evidence, "
+    "result(fail|error), value, unit, threshold, required, findings, files[]",
+    "check.not_measured": "name, kind, command, exit_code, seconds, tree(agent|merged|alone), commit, evidence, "
+    "result(not_measured), value, unit, threshold, required, findings, files[]",
     "permission.requested": "ask, tool, subject, details, rule, why, proposed[], service, directory, sha256, attempt",
     "permission.withdrawn": "ask, reason",
-    "gate.evaluating": "gate, place(plan|merge|phase|landing|escalation|permission|trust|budget), title, round, ask, "
-    "subject",
+    "matrix.adopted": "path, sha256, aliases{name: service}, rules[{id, metric, sign, limit, unit, condition, "
+    "severity, raised_by, do[], execute, notify[], place}]",
+    "rule.fired": "firing, rule, fact, evidence, why, actions[], notify[]",
+    "rule.settled": "firing, how",
+    "rule.waived": "firing, note, command",
+    "action.done": "firing, action, result, tasks[], finding, incident",
+    "decision.made": "decision, subject, question, candidates[], chosen[], method(rule|architect|operator), rule, why, "
+    "evidence[]",
+    "message.written": "to, text, firing, refs[]",
+    "service.scaled": "service, replicas, was, firing",
+    "gate.evaluating": "gate, place(plan|merge|phase|landing|escalation|permission|trust|budget|recovery), title, "
+    "round, ask, subject",
     "gate.consulted": "gate, reviewers[], about (the commit they are asked about)",
     "gate.opened": "gate, document, evidence, about, summary, on_yes, on_no, stat{files, insertions, deletions}, "
     "checks[{name, passed, detail, status, value, unit, threshold, required}], blockers[], aspects[], holds[]",

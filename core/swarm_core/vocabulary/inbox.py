@@ -27,6 +27,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "task.submit": frozenset({"task", "attempt", "what_i_did"}),
     "task.fail": frozenset({"task", "attempt", "reason"}),
     "budget.raise": frozenset({"budget", "limit"}),
+    "rule.waive": frozenset({"firing", "note"}),
     "gate.decide": frozenset({"gate", "verdict", "evidence"}),
     "engine.halt": frozenset(),
     "engine.stop": frozenset(),

@@ -34,6 +34,7 @@ class Index:
         self.merge_finished: dict[str, None] = {}
         self.exhausted: dict[str, dict[str, None]] = {}
         self.done = 0
+        self.highest = -1
         self._statuses: dict[str, str] = {}
         self._merges: dict[str, str] = {}
 
@@ -129,6 +130,8 @@ class Index:
                 members.pop(task, None)
 
     def _add(self, task: Task) -> None:
+        number = task.id.rpartition("_")[2]
+        self.highest = max(self.highest, int(number) if number.isdecimal() else -1)
         states = [self._statuses.get(name, "") for name in task.dependencies]
         for name in task.dependencies:
             self.dependents.setdefault(name, []).append(task.id)

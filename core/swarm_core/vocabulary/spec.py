@@ -70,6 +70,7 @@ class ServiceSpec:
     writes nothing; ``none`` reads and writes its directories only.
 
     ``network`` are the hosts it may reach: ``example.org``, ``*.example.org``, ``example.org:8443``; none by default.
+    ``max_replicas`` is how far a rule of the decision matrix may raise ``replicas``.
     ``command`` starts an agent of another make (``profile``: which dialect it speaks), ``env`` names the variables of
     the engine's environment that it is given.
     """
@@ -97,6 +98,7 @@ class ServiceSpec:
     max_turns: int = 100
     network: tuple[str, ...] = ()
     permissions: tuple[RuleText, ...] = ()
+    max_replicas: int = 4
 
     @property
     def is_architect(self) -> bool:

@@ -10,11 +10,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .budgets import Amounts, OpenCall, scopes_of
-from .entities import Artifact, Ask, Budget, Finding, Gate, Incident, Instance, Limit, Merge, Phase, Run, Task, Usage
+from .entities import (
+    DIAGNOSIS,
+    Artifact,
+    Ask,
+    Budget,
+    Finding,
+    Gate,
+    Incident,
+    Instance,
+    Limit,
+    Merge,
+    Phase,
+    Run,
+    Task,
+    Usage,
+)
 from .errors import IllegalTransition
 from .events import Draft, Event
 from .index import Index
 from .machines import RUN
+from .rules import Fact, Firing, Matrix, fired_key
 
 AnyEvent = Draft | Event
 
@@ -51,6 +67,13 @@ class State:
         self.last_ts = ""
         self.commands: set[str] = set()
         self.refused: dict[str, str] = {}
+        self.matrix = Matrix()
+        self.facts: dict[str, Fact] = {}
+        self.firings: dict[str, Firing] = {}
+        self.open_firings: dict[str, None] = {}
+        self.fired: dict[str, str] = {}
+        self.letters: dict[str, tuple[str, ...]] = {}
+        self.replicas: dict[str, int] = {}
 
     @property
     def is_over(self) -> bool:
@@ -65,9 +88,13 @@ class State:
         """Whether the operator or a failure holds the whole run."""
         return self.run.status in ("paused", "halted", "recovering")
 
+    def is_diagnosis(self, task: Task) -> bool:
+        """Whether it finds out why the run stands still, which is what a halted run waits for."""
+        return task.kind == DIAGNOSIS and (self.run.status, self.run.pause) == ("halted", "halt")
+
     def why_held(self, task: Task) -> str:
         """Why nobody works on a task although it could be worked on; empty when nothing is in the way."""
-        if self.is_held:
+        if self.is_held and not self.is_diagnosis(task):
             return f"the run is {self.run.status}"
         if task.held:
             return task.held
@@ -81,6 +108,12 @@ class State:
                     gate = self.latest_budget_gate(budget)
                     return f"the budget {budget} is used up" + (f": decide at {gate}" if gate else "")
         return ""
+
+    def next_task_number(self, planner: str = "") -> int:
+        """The number of the next task: above those there are, and those planned by another task than ``planner``."""
+        plans = (plan["tasks"] for task, plan in self.plans.items() if task != planner and plan.get("tasks"))
+        planned = [str(tasks[-1].get("id", "")).rpartition("_")[2] for tasks in plans]
+        return max(self.index.highest, *(int(number) for number in planned if number.isdecimal()), -1) + 1
 
     def latest_budget_gate(self, budget: str) -> str:
         """The open gate at which a budget can be raised, if there is one."""
@@ -118,6 +151,11 @@ class Sink:
     def plan(self, task: str, plan: Mapping[str, Any]) -> None: ...
     def question(self, key: str, question: Mapping[str, Any]) -> None: ...
     def ask(self, ask: Ask) -> None: ...
+    def matrix(self, matrix: Matrix) -> None: ...
+    def fact(self, key: str, fact: Fact | None) -> None: ...
+    def firing(self, firing: Firing) -> None: ...
+    def letters(self, service: str, letters: tuple[str, ...]) -> None: ...
+    def replicas(self, service: str, count: int) -> None: ...
 
 
 class Writer(Sink):
@@ -223,20 +261,51 @@ class Writer(Sink):
         else:
             self.view.open_asks[ask.id] = None
 
+    def matrix(self, matrix: Matrix) -> None:
+        self.view.matrix = matrix
+
+    def fact(self, key: str, fact: Fact | None) -> None:
+        if fact is None:
+            self.view.facts.pop(key, None)
+        else:
+            self.view.facts[key] = fact
+
+    def firing(self, firing: Firing) -> None:
+        self.view.firings[firing.id] = firing
+        self.view.fired[fired_key(firing.rule, firing.evidence)] = firing.id
+        if firing.settled:
+            self.view.open_firings.pop(firing.id, None)
+        else:
+            self.view.open_firings[firing.id] = None
+
+    def letters(self, service: str, letters: tuple[str, ...]) -> None:
+        if letters:
+            self.view.letters[service] = letters
+        else:
+            self.view.letters.pop(service, None)
+
+    def replicas(self, service: str, count: int) -> None:
+        self.view.replicas[service] = count
+
 
 Change = Callable[[State, AnyEvent, Sink], None]
 CHANGES: dict[str, Change] = {}
+FURTHER: dict[str, list[Change]] = {}
 
 
 ALWAYS_FIT: set[str] = set()
 
 
-def on(*kinds: str, fits_always: bool = False) -> Callable[[Change], Change]:
-    """Register the change that events of these kinds make. ``fits_always``: no state refuses them."""
+def on(*kinds: str, fits_always: bool = False, also: bool = False) -> Callable[[Change], Change]:
+    """Register the change that events of these kinds make. ``fits_always``: no state refuses them; ``also``: after the
+    one change that says whether the event fits; such a change never raises."""
 
     def register(change: Change) -> Change:
         for kind in kinds:
-            CHANGES[kind] = change
+            if also:
+                FURTHER.setdefault(kind, []).append(change)
+            else:
+                CHANGES[kind] = change
             if fits_always:
                 ALWAYS_FIT.add(kind)
         return change

@@ -2,7 +2,8 @@
 
 ``RunView.apply`` costs the same for the first and the millionth event. An event that does not fit raises
 IllegalTransition and leaves the view as it was; the engine asks ``check`` before it writes. What each kind of event
-changes stands in ``changes_run``, ``changes_work``, ``changes_evidence`` and ``changes_permission``.
+changes stands in ``changes_run``, ``changes_work``, ``changes_evidence``, ``changes_permission`` and
+``changes_rules``.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Self
 
-from . import changes_evidence, changes_permission, changes_run, changes_work
+from . import changes_evidence, changes_permission, changes_rules, changes_run, changes_work
 from .entities import Gate
 from .errors import IllegalTransition
 from .events import Event
-from .state import ALWAYS_FIT, CHANGES, AnyEvent, Sink, State, Writer
+from .state import ALWAYS_FIT, CHANGES, FURTHER, AnyEvent, Sink, State, Writer
 
-__all__ = ["RunView", "changes_evidence", "changes_permission", "changes_run", "changes_work"]
+__all__ = ["RunView", "changes_evidence", "changes_permission", "changes_rules", "changes_run", "changes_work"]
 
 # A run that is over keeps the tasks, gates and merges it ended with; costs and departures are still told.
-ENDED_WITH_THE_RUN = ("task.", "tasks.", "gate.", "merge.", "service.", "permission.", "recovery.", "rollback.")
+ENDED_WITH_THE_RUN = (
+    *("task.", "tasks.", "gate.", "merge.", "service.", "permission.", "recovery.", "rollback."),
+    *("rule.", "action.", "message.", "matrix."),
+)
 
 
 class RunView(State):
@@ -55,6 +59,8 @@ class RunView(State):
         change = CHANGES.get(event.kind)
         if change is not None:
             change(self, event, Writer(self, event))
+        for further in FURTHER.get(event.kind, ()):
+            further(self, event, Writer(self, event))
         self.last_seq, self.last_ts = event.seq, event.ts
         if event.agent and (instance := self.instances.get(event.agent)):
             self.instances[event.agent] = replace(instance, last_ts=event.ts)

@@ -178,6 +178,19 @@ class Hub:
         pairs = (line.partition(": ") for line in told.text.splitlines())
         return {key: value.strip() for key, colon, value in pairs if colon}
 
+    async def changed_content(self, before: str, after: str, path: str, *, max_bytes: int) -> bytes | None:
+        """A file's bytes in commit ``after``, one more than ``max_bytes`` at most; None if unchanged or gone."""
+        told = await self.desk.git("diff-tree", "-r", "--no-renames", "-z", _id(before), _id(after), "--", path)
+        fields = told.stdout.split(b"\0")[0].split()
+        if len(fields) < 5 or fields[4] == b"D":
+            return None
+        blob = fields[3].decode("ascii")
+        return (await self.desk.git("cat-file", "blob", blob, limit_bytes=max_bytes + 1)).stdout
+
+    async def name_branch(self, name: str, commit: str) -> None:
+        """Let the branch ``name`` of the hub be at a commit, wherever it was."""
+        await self.desk.git("update-ref", "-m", "swarm-tui: named", f"refs/heads/{name}", _id(commit))
+
     # -- merging
 
     async def integration(self) -> str:

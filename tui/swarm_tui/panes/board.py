@@ -43,6 +43,7 @@ class TaskBoard(LinePane):
         if before is not None:
             self.cursor = next((i for i, task in enumerate(self.tasks) if task.id == before.id), self.cursor)
         counts = [(name, sum(task.status == name for task in self.tasks)) for name in COLUMNS]
+        counts.insert(0, ("backlog", sum(finding.resolution == "backlog" for finding in view.findings.values())))
         told = " · ".join(f"{count} {name}" for name, count in counts if count)
         self.border_title = Content(f" Tasks {'· ' + told if told else ''} ")
         self.forget()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from textual.app import ComposeResult
 
 from swarm_core.vocabulary.clean import clean_line
@@ -15,8 +18,17 @@ from .base import RoomScreen
 
 LOUD = {"policy.denied": "denied", "task.failed": "bad", "merge.conflicted": "bad", "check.failed": "bad"}
 GROUPS = {"gate": "accent", "task": "strong", "merge": "tool", "run": "good", "decision": "accent"}
-GROUPS |= {"question": "accent", "finding": "denied"}
+GROUPS |= {"question": "accent", "finding": "denied", "rule": "accent", "action": "strong", "message": "tool"}
 KEPT = 600
+# What a rule did reads as a sentence; everything else as its data.
+WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "matrix.adopted": lambda d: f"{len(d.get('rules', ()))} rules of {d.get('path')} hold from now on",
+    "rule.fired": lambda d: f"{d.get('rule')} fired: {d.get('why')}",
+    "action.done": lambda d: f"{d.get('action')}: {d.get('result')}",
+    "rule.settled": lambda d: f"{d.get('firing')} {d.get('how')}",
+    "rule.waived": lambda d: f"you waived {d.get('firing')}: {d.get('note')}",
+    "message.written": lambda d: f"to {d.get('to')}: {d.get('text')}",
+}
 LONG = frozenset(
     ["tasks", "services", "options", "document", "evidence", "about", "on_yes", "on_no", "checks", "stat", "worktree"]
 )
@@ -52,12 +64,15 @@ class ActivityScreen(RoomScreen):
         self.app.pop_screen()
 
 
+def _pairs(data: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in data.items() if value not in ("", None) and key not in LONG)
+
+
 def row_of(event: Event) -> Row:
     """``#12 10:02:03 backend-1 task_002 commit.created  …``"""
     style = LOUD.get(event.kind) or GROUPS.get(event.kind.partition(".")[0], "plain")
-    data = " ".join(
-        f"{key}={value}" for key, value in event.data.items() if value not in ("", None) and key not in LONG
-    )
+    say = WORDS.get(event.kind)
+    data = say(event.data) if say else _pairs(event.data)
     return (
         (f"{event.seq:>5} {event.ts[11:19]} ", "muted"),
         (f"{clean_line(event.agent or event.actor, 14):<14} ", "plain"),
