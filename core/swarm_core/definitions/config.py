@@ -29,6 +29,7 @@ from swarm_core.vocabulary.spec import (
 )
 
 from .budgets import read_budgets
+from .critics import critics
 from .marked import Marked, read
 from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
@@ -87,6 +88,7 @@ _TOP = (
     "permissions",
     "mcp_servers",
     "budgets",
+    "critics",
 )
 
 
@@ -134,6 +136,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["permissions"] = top_permissions(top["permissions"])
     if "mcp_servers" in top:
         extras["mcp_servers"] = servers(top["mcp_servers"])
+    if "critics" in top:
+        extras["critics"] = critics(top["critics"], services)
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
     return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
 

@@ -35,6 +35,7 @@ from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 from .budget_evidence import budget_evidence
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .finding_evidence import finding_evidence
 from .foreign_act import seat_for
 from .ledger import Ledger
 from .models import ModelPool
@@ -206,6 +207,8 @@ class Hands:
                 return await self._landing_evidence(gate)
             case "budget":
                 return budget_evidence(gate, self.view)
+            case "escalation" if gate.subject:
+                return finding_evidence(gate, self.view.findings[gate.subject])
             case "permission" | "trust":
                 return await self.permissions.evidence(gate)
             case _:

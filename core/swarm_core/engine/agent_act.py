@@ -47,6 +47,7 @@ from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 from .limits import Paced
 from .mcp_servers import servers_for
+from .notices import MAX_PATHS, latest_notes, worklist
 from .role_tools import equip, feature_of
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class AgentAct:
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
             choose=paced.choose,
         )
-        notes = [*task.notes[-1:], *self._notices()]
+        notes = [*latest_notes(view, task), *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
         assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
         try:
@@ -261,11 +262,13 @@ class AgentAct:
     def _notices(self) -> list[str]:
         """What the engine did to the tree that the agent has to know."""
         merge = self.runner.view.merges.get(self.task.id)
+        told = worklist(self.runner.view, self.task)
         if merge is None or merge.status != "conflicted":
-            return []
+            return told
         return [
+            *told,
             f"Your change conflicts with merged work in {', '.join(merge.paths)}. These files hold conflict markers "
-            "now: resolve them, keep both intentions, run the tests and commit."
+            "now: resolve them, keep both intentions, run the tests and commit.",
         ]
 
     async def report(self, draft: Draft) -> None:
@@ -309,6 +312,7 @@ class AgentAct:
             "files": commit.stat.files,
             "insertions": commit.stat.insertions,
             "deletions": commit.stat.deletions,
+            "paths": list(commit.paths[:MAX_PATHS]),
         }
         await self.report(Draft("commit.created", data))
 
@@ -384,7 +388,7 @@ class AgentAct:
         await self.report(Draft("handoff.recorded", data))
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
-        await self._submit(tip, diff.stat)
+        await self._submit(tip, Stat() if self.task.is_review else diff.stat)
 
     async def _submit(self, commit: str, stat: Stat) -> None:
         data: dict[str, Any] = {

@@ -21,6 +21,7 @@ from swarm_core.vocabulary.entities import Task
 from swarm_core.workspace.hub import Hub
 
 from .agent_act import AgentAct
+from .notices import latest_notes
 from .workers import ExternalAct
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class ForeignAct(AgentAct):
             opening,
             self.layout.transcript(self.instance.id, task.id).with_suffix(".session.json"),
             task.iteration,
-            follow_up_message(task.iteration, [*task.notes[-1:], *notices], _AGAIN),
+            follow_up_message(task.iteration, [*latest_notes(view, task), *notices], _AGAIN),
             await self._left_behind(hub),
         )
 

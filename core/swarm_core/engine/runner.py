@@ -99,6 +99,7 @@ class Runner:
         self.jobs: dict[Act, asyncio.Task[None]] = {}
         self.workers: dict[str, asyncio.Future[Any]] = {}
         self.tries: Counter[Act] = Counter()
+        self.naming = asyncio.Lock()
         self.changed = asyncio.Event()
         self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
         self._outdated = asyncio.Event()

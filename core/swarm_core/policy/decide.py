@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import ARCHITECT, PHASES, PLANNING_TASK, Budget, Gate, Task
+from swarm_core.vocabulary.entities import ARCHITECT, PHASES, PLANNING_TASK, Budget, Finding, Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
@@ -19,6 +19,7 @@ from swarm_core.vocabulary.view import RunView
 
 from .asks import asks
 from .budgets import Budgeting
+from .critics import CRITIQUE, Critics
 from .effects import (
     Effect,
     EvaluateGate,
@@ -33,6 +34,7 @@ from .effects import (
     SealPhase,
 )
 from .failures import BLAST_TASKS, halting
+from .findings import Findings
 from .outlook import Outlook
 from .staffing import Staffing
 
@@ -53,6 +55,9 @@ class _Decision:
         self.gate_numbers = itertools.count(len(view.gates) + 1)
         self.task_numbers = itertools.count(len(view.tasks))
         self.staffing = Staffing(view, spec, outlook)
+        self.critics = Critics(view, spec, self._task_id)
+        self.findings = Findings(view, spec, self._task_id, self._finding_gate)
+        self.is_unsettled = False  # whether findings call for something
 
     def effects(self) -> Iterator[Effect]:
         view, pause = self.view, self.view.run.pause
@@ -123,9 +128,15 @@ class _Decision:
         for name in view.index.in_status("blocked", "failed"):
             yield from self._failed(view.tasks[name])
         yield from self._blast_radius()
+        yield from self._found()
         yield from self._phases()
         yield from self.staffing.leavings()
         yield from self._ending()
+
+    def _found(self) -> Iterator[Effect]:
+        effects = list(self.findings.effects())
+        self.is_unsettled = bool(effects) or self.findings.is_waiting
+        yield from effects
 
     # -- planning
 
@@ -156,13 +167,22 @@ class _Decision:
             "request": request,
             "about": about,
         }
-        return Record((Draft("task.created", data, task=numbered("task", next(self.task_numbers))),))
+        return Record((Draft("task.created", data, task=self._task_id()),))
+
+    def _task_id(self) -> str:
+        return numbered("task", next(self.task_numbers))
 
     # -- finishing
 
     def _verifying(self, task: Task) -> Iterator[Effect]:
         if task.is_planning and self._needs_no_gate(task):
             yield self._planned(task)
+            return
+        if task.is_review:  # what it found is told; a review has nothing to merge
+            yield Record((Draft("task.done", {"commit": ""}, task=task.id),))
+            return
+        if (before := self.critics.step(task)) is not None:
+            yield from before
             return
         place = "plan" if task.is_planning else "merge"
         gate = self._gate(place, task, task.iteration)
@@ -228,7 +248,12 @@ class _Decision:
             reason = f"the architect could not help: {task.reason}"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
             return
-        if task.status == "failed" and not task.is_planning and task.mediations < MAX_MEDIATIONS:
+        if (
+            task.status == "failed"
+            and task.failed_kind != CRITIQUE
+            and not task.is_planning
+            and task.mediations < MAX_MEDIATIONS
+        ):
             plans = [self.view.tasks[name] for name in self.view.index.plans_about.get(task.id, ())]
             if any(plan.status not in TASK.terminal for plan in plans):
                 return
@@ -267,6 +292,10 @@ class _Decision:
     def _budget_gate(self, budget: Budget) -> Record:
         return self._new_gate("budget", f"The budget {budget.id} is used up", None, budget.round, budget.id)
 
+    def _finding_gate(self, finding: Finding) -> Record:
+        title = f"{finding.id} is not resolved: {finding.title}"
+        return self._new_gate("escalation", title, None, finding.rounds, finding.id)
+
     def _new_gate(self, place: str, title: str, task: Task | None, round_: int, subject: str = "") -> Record:
         gate = numbered("gate", next(self.gate_numbers))
         data = {"gate": gate, "place": place, "title": title, "round": round_}
@@ -280,7 +309,7 @@ class _Decision:
         view = self.view
         if view.tasks[PLANNING_TASK].status == "done":
             yield from self._phase("plan", is_done=True)
-            yield from self._phase("build", is_done=not view.index.unended)
+            yield from self._phase("build", is_done=not view.index.unended and not self.is_unsettled)
 
     def _phase(self, key: str, *, is_done: bool) -> Iterator[Effect]:
         phase = self.view.phases.get(key)

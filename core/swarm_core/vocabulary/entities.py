@@ -104,6 +104,9 @@ class Task:
     and ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says
     why the operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its
     parts, ``checkpoint`` its note for whoever takes the task up again.
+
+    A ``review`` looks at the commit ``subject`` of the task ``about`` and changes nothing. ``critiques`` counts the
+    rounds in which a critic sent the work back, ``critique`` is what it found in the last of them.
     """
 
     id: str
@@ -142,10 +145,17 @@ class Task:
     ready_at: str = ""
     started_at: str = ""
     ended_at: str = ""
+    subject: str = ""
+    critique: str = ""
+    critiques: int = 0
 
     @property
     def is_planning(self) -> bool:
         return self.kind == "plan"
+
+    @property
+    def is_review(self) -> bool:
+        return self.kind == "review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +310,13 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One issue that somebody raised. ``resolution`` of a closed one: verified, accepted, rejected or backlog."""
+    """One issue that somebody raised. ``resolution`` of a closed one: verified, accepted, rejected or backlog.
+
+    ``category``: ``critique`` (a review of the task ``about`` found it), ``forensic`` (what was said at a handoff is
+    not what was measured), ``monitor`` (the engine noticed it), else an agent came across it. ``source`` is the task in
+    which it was raised, ``task`` the one that fixes it, ``rounds`` how often a fix was begun. ``verification`` says how
+    to see that it is gone; ``check:NAME`` is a check that then passes. ``signature`` is the same for the same issue.
+    """
 
     id: str
     title: str = ""
@@ -311,6 +327,16 @@ class Finding:
     raised_by: str = ""
     resolution: str = ""
     commit: str = ""
+    issue: str = ""
+    fix: str = ""
+    verification: str = ""
+    category: str = ""
+    about: str = ""
+    source: str = ""
+    task: str = ""
+    rounds: int = 0
+    signature: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

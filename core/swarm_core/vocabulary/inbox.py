@@ -26,6 +26,8 @@ KINDS: Mapping[str, frozenset[str]] = {
     "task.submit": frozenset({"task", "attempt", "what_i_did"}),
     "task.fail": frozenset({"task", "attempt", "reason"}),
     "budget.raise": frozenset({"budget", "limit"}),
+    "finding.close": frozenset({"finding", "resolution"}),
+    "question.answer": frozenset({"question", "answer"}),
     "gate.decide": frozenset({"gate", "verdict", "evidence"}),
     "engine.halt": frozenset(),
     "engine.stop": frozenset(),

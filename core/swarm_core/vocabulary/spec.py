@@ -153,6 +153,14 @@ class BudgetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CriticSpec:
+    """Who reviews a service's commits before their gates, and how often the work may come back because of it."""
+
+    service: str
+    rounds: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -170,6 +178,7 @@ class SwarmSpec:
     budgets: tuple[BudgetSpec, ...] = ()
     permissions: PermissionSpec = PermissionSpec()
     mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
+    critics: Mapping[str, CriticSpec] = field(default_factory=dict)
 
     @property
     def workers(self) -> tuple[str, ...]:
