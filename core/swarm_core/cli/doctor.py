@@ -14,6 +14,7 @@ from swarm_core.definitions.settings import read_granted, read_settings
 from swarm_core.engine.permissions import rules_for
 from swarm_core.journal.journal import verify
 from swarm_core.journal.projections import projections
+from swarm_core.recovery.receipts import check_receipts
 from swarm_core.tools.confine import confinement
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.errors import SwarmError
@@ -105,6 +106,7 @@ def _journals(client: SwarmClient) -> Iterator[Finding]:
         try:
             count = verify(client.layout.run(run).journal)
             yield True, f"{run}: {count} events, chain intact"
+            yield from ((found.is_good, f"{run}: {found.text}") for found in check_receipts(client.layout.run(run)))
         except SwarmError as error:
             yield False, f"{run}: {error}"
 

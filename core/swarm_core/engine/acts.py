@@ -24,7 +24,7 @@ from swarm_core.policy.effects import (
     StartInstance,
 )
 from swarm_core.policy.failures import halting
-from swarm_core.policy.receipts import receipt
+from swarm_core.recovery.receipts import receipt_text
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import MergeConflict, WorkspaceError
 from swarm_core.vocabulary.events import Draft
@@ -33,12 +33,14 @@ from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .budget_evidence import budget_evidence
+from .claims import compared
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .finding_evidence import finding_evidence
 from .foreign_act import seat_for
 from .ledger import Ledger
 from .models import ModelPool
+from .monitor import Monitor
 from .permissions import Rulebook
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
@@ -55,6 +57,7 @@ class Hands:
         self.models = models
         self.ledger = Ledger(runner.view, runner.spec, runner.clock, runner.recorder.enqueue, runner.moved, runner.wake)
         self.permissions = Rulebook(runner)
+        runner.listeners.append(Monitor(runner.view, runner.recorder.enqueue).take)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -155,7 +158,7 @@ class Hands:
 
     async def _seal(self, key: str) -> None:
         """Write the receipt of a phase, then close the phase with it."""
-        text = json.dumps(receipt(self.view, key), indent=2, ensure_ascii=False) + "\n"
+        text = receipt_text(self.view, key)
         path = self.layout.receipt(key)
         await self.runner.papers.keep(path, text.encode())
         reached(CrashPoint.AFTER_RECEIPT_BEFORE_RECORD)
@@ -222,6 +225,7 @@ class Hands:
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self._checks(self.layout.trees / task.instance, gate, "agent") if task.commit else []
+        checks += await compared(self.runner, task, checks, diff.text)
         return merge_evidence(
             gate,
             task,

@@ -11,6 +11,7 @@ from typing import Any
 
 from swarm_core.agents.own_tools import Issue
 from swarm_core.definitions.registry import REGISTRY_FILE, ArtifactType, load
+from swarm_core.policy.findings import owner_of
 from swarm_core.tools.base import ToolResult
 from swarm_core.tools.beneath import replace_file
 from swarm_core.tools.scope import Scope
@@ -120,14 +121,16 @@ class AgentDesk:
             issue=clean(issue.issue),
             fix=clean(issue.fix),
             verification=clean(issue.verification),
-            **{"owner": issue.owner, **self._critique()},
+            **{"owner": issue.owner, **self._critique(location)},
         )
         return f"Recorded as {name}."
 
-    def _critique(self) -> dict[str, str]:
-        """What a reviewer finds in work that is not merged goes back to that work's author."""
+    def _critique(self, location: str) -> dict[str, str]:
+        """What a reviewer finds in work that is not merged goes back to its author, unless the place is another's."""
         reviewed = self._runner.view.tasks.get(self._task.about) if self._task.is_review else None
         if reviewed is None or reviewed.status in TASK.terminal:
+            return {}
+        if owner_of(self._runner.spec, location) not in ("", reviewed.assigned_to):
             return {}
         return {"category": "critique", "about": reviewed.id, "owner": reviewed.assigned_to}
 
