@@ -53,6 +53,8 @@ class Story:
                 self.acts = [effect for effect in effects if not isinstance(effect, Record)]
                 return self
             for record in records:
+                for each in record.drafts:  # as the recorder does: all of them fit the state before the first
+                    self.view.check(each)
                 for each in record.drafts:
                     self._append(each)
         raise AssertionError("the policy never comes to rest")

@@ -25,13 +25,9 @@ async def finding_closed(runner: Runner, item: InboxItem) -> Verdict:
         raise IllegalTransition(f"{clean_line(resolution, 40)!r} is not one of {', '.join(RESOLUTIONS)}")
     reason = clean(str(item.data.get("note", "")).strip()) or f"the operator: {resolution}"
     data = {"finding": name, "resolution": resolution, "reason": reason, "command": item.id}
-    drafts = [Draft("finding.closed", data, actor=OPERATOR)]
     if finding.status == "fixing":
-        drafts.insert(0, Draft("finding.unresolved", {"finding": name, "reason": reason}, actor=OPERATOR))
-    gate = runner.view.latest_gate("escalation", name)
-    if gate is not None and gate.status in ("open", "evaluating"):
-        drafts.append(Draft("gate.aborted", {"gate": gate.id, "reason": f"{name} is closed as {resolution}"}))
-    await runner.record(*drafts)
+        await runner.record(Draft("finding.unresolved", {"finding": name, "reason": reason}, actor=OPERATOR))
+    await runner.record(Draft("finding.closed", data, actor=OPERATOR))
     return Verdict(True, run=item.run)
 
 

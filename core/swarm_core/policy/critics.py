@@ -36,6 +36,7 @@ class Critics:
         review = self._review(task, critic)
         returned = [finding for finding in found if finding.status in GIVEN_BACK]
         if review is None:
+            returned = [finding for finding in found if finding.status in (*GIVEN_BACK, "open")]
             return self._reported_fixed(task, returned) if returned else [self._new_review(task, critic, found)]
         if review.status not in TASK.terminal:
             return []
@@ -69,8 +70,8 @@ class Critics:
         return Record((Draft("task.created", data, task=self.new_task()),))
 
     def _reported_fixed(self, task: Task, returned: Sequence[Finding]) -> list[Effect]:
-        drafts = [_told("finding.fix_started", one) for one in returned if one.status == "unresolved"]
-        drafts += [_told("finding.fixed", one, commit=task.commit) for one in returned]
+        again = [_told("finding.fix_started", one) for one in returned if one.status != "fixing"]
+        drafts = again or [_told("finding.fixed", one, commit=task.commit) for one in returned]
         return [Record(tuple(drafts))]
 
     def _send_back(self, task: Task, critic: CriticSpec, found: Sequence[Finding]) -> Record:
@@ -88,12 +89,7 @@ class Critics:
 
     def _to_the_operator(self, task: Task, why: str, found: Sequence[Finding]) -> Record:
         """The loop ends without an end: the task fails, and only a person lets it go on."""
-        drafts: list[Draft] = []
-        for one in found:
-            if one.status == "open":
-                drafts.append(_told("finding.fix_started", one, owner=task.assigned_to, task=task.id))
-            if one.status != "unresolved":
-                drafts.append(_told("finding.unresolved", one, reason=why))
+        drafts = [_told("finding.unresolved", one, reason=why) for one in found if one.status == "fixing"]
         items = "; ".join(f"{one.id} {one.severity} {one.location} {one.title}".replace("  ", " ") for one in found)
         data = {"reason": f"{why}: {items}", "kind": CRITIQUE}
         return Record((*drafts, Draft("task.failed", data, task=task.id)))

@@ -42,6 +42,11 @@ class Findings:
     def effects(self) -> Iterator[Effect]:
         for name in list(self.view.index.open_findings):
             yield from self._look_at(self.view.findings[name])
+        for gate in self.view.open_gates:
+            found = self.view.findings.get(gate.subject) if gate.place == "escalation" else None
+            if found is not None and found.status == "closed":
+                data = {"gate": gate.id, "reason": f"{found.id} is closed as {found.resolution}"}
+                yield Record((Draft("gate.aborted", data),))
 
     @property
     def is_waiting(self) -> bool:
@@ -67,10 +72,12 @@ class Findings:
         """What is about a task ends with it: whoever approved the work saw what was found."""
         if about.status not in TASK.terminal:
             return
-        resolution = "accepted" if about.status == "done" else "rejected"
-        drafts = [_told("finding.unresolved", finding)] if finding.status == "fixing" else []
         reason = f"{about.id} is {about.status}"
-        yield Record((*drafts, _told("finding.closed", finding, resolution=resolution, reason=reason)))
+        if finding.status == "fixing":
+            yield Record((_told("finding.unresolved", finding, reason=reason),))
+            return
+        resolution = "accepted" if about.status == "done" else "rejected"
+        yield Record((_told("finding.closed", finding, resolution=resolution, reason=reason),))
 
     # -- giving out
 
@@ -82,9 +89,7 @@ class Findings:
             reason = "nobody is sent for a finding of low severity"
             yield Record((_told("finding.closed", finding, resolution="backlog", reason=reason),))
         elif finding.rounds >= MAX_ROUNDS:
-            reason = f"it is still there after {finding.rounds} attempts at fixing it"
-            begun = _told("finding.fix_started", finding, owner=owner, task="")
-            yield Record((begun, _told("finding.unresolved", finding, reason=reason)))
+            yield Record((_told("finding.fix_started", finding, owner=owner, task=""),))
         elif self._has_room():
             yield self._fix(finding, owner)
 
@@ -126,6 +131,9 @@ class Findings:
 
     def _fixing(self, finding: Finding) -> Iterator[Effect]:
         task = self.view.tasks.get(finding.task)
+        if not finding.task:  # nobody was sent any more
+            reason = f"it is still there after {finding.rounds - 1} attempts at fixing it"
+            yield Record((_told("finding.unresolved", finding, reason=reason),))
         if task is None or task.status not in TASK.terminal:
             return
         merge = self.view.merges.get(task.id)

@@ -67,7 +67,7 @@ def test_the_same_findings_twice_end_at_the_operator_although_their_lines_moved(
     task = story.view.tasks["task_001"]
     assert (task.status, task.failed_kind) == ("failed", "critique")
     assert "found the same again" in task.reason
-    assert story.view.findings["W-1"].status == "unresolved"
+    assert story.view.findings["W-1"].status == "open"
     gate = story.view.latest_gate("escalation", "task_001")
     assert gate is not None
     story << EvaluateGate(gate.id)  # and not the architect: nobody else may let it pass
