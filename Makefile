@@ -34,7 +34,7 @@ bench: $(VENV)/.ready-test
 # Every crash, error and changed bit of the journal's sweeps, and many random lives: some minutes.
 sweep: $(VENV)/.ready-test
 	@SWARM_SWEEP=full $(BIN)/python -m pytest -q -s tests/crash/test_journal_sweep.py tests/crash/test_journal_mutants.py \
-		tests/crash/test_engine_sweep.py
+		tests/crash/test_engine_sweep.py tests/reliability/test_scale.py
 
 screenshots: $(VENV)/.ready-dev
 	@$(BIN)/python -m screenshots.take

@@ -382,6 +382,8 @@ def test_an_agent_that_reaches_outside_its_directories_changes_nothing_there(roo
     if confinement() == "landlock":  # without it nothing stops a program that hides where it writes
         command = f"python3 -c \"open('{outside}', 'w').write('x')\""
         reaches.append(Reach("Bash", {"command": command}, "outside.txt"))
+    # In a box there is nothing outside to be refused: the escape suite looks at both.
+    kind = "confinement: landlock\n" if confinement() == "landlock" else ""
     turns = [{"do": [{"tool": reach.tool, "args": reach.args}]} for reach in reaches]
     turns += [
         {"do": [{"tool": "Write", "args": {"file_path": "backend/mine.txt", "content": "allowed\n"}}]},
@@ -392,7 +394,7 @@ def test_an_agent_that_reaches_outside_its_directories_changes_nothing_there(roo
     planning = [{"do": [{"tool": "plan_tasks", "args": {"tasks": [dict(task)]}}]}]
     repos.write(root, "scripts/backend.yaml", json.dumps(turns))
     repos.write(root, "scripts/architect.yaml", json.dumps(planning))
-    repos.write(root, "multi-agent.yaml", f"adapter: scripted\nscript: scripts/\n{SERVICES}")
+    repos.write(root, "multi-agent.yaml", f"adapter: scripted\nscript: scripts/\n{kind}{SERVICES}")
     base = repos.commit_all(root, "Let it try")
     before = repos.files(tmp_path)
 

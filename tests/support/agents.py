@@ -50,7 +50,8 @@ class Functions:
     def __init__(self, tree: Path) -> None:
         self.tree = tree
         self.made: list[str] = []
-        self.crash_at: str = ""
+        self.repeatable = {"Read", "Write"}
+        self.marks: dict[str, str] = {}
         self._known: dict[str, Function] = {"Read": self._read, "Write": self._write, "Bash": self._bash}
 
     @property
@@ -60,9 +61,19 @@ class Functions:
     def is_read_only(self, name: str) -> bool:
         return name == "Read"
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+    def is_repeatable(self, name: str) -> bool:
+        return name in self.repeatable
+
+    async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
+        return self.marks.get(name, "")
+
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> ToolResult:
         if name not in self._known:
             return ToolResult(f"there is no tool {name}; the tools are {', '.join(self._known)}", is_error=True)
+        if begin is not None:
+            await begin()
         return await self._known[name](arguments)
 
     async def _read(self, arguments: Mapping[str, Any]) -> ToolResult:

@@ -23,8 +23,9 @@ Request = Mapping[str, Any]
 class Answer:
     """What the server does with one request.
 
-    ``events`` are streamed; ``ending`` is ``close`` (a clean end), ``drop`` (the connection is reset) or ``hang``
-    (nothing more comes, until the server is stopped). ``status`` other than 200 sends ``body`` instead.
+    ``events`` are streamed; ``ending`` is ``close`` (a clean end), ``drop`` (the connection is reset), ``hang``
+    (nothing more comes, until the server is stopped) or ``ping`` (nothing but pings). ``status`` other than 200 sends
+    ``body`` instead.
     """
 
     events: Sse = ()
@@ -117,6 +118,7 @@ class MessagesServer:
         self.models = models or {}
         self.looked_up: list[str] = []
         self.cache = cache
+        self.connections = 0
         self.answers = list(answers)
         self.decide = decide
         self.requests: list[dict[str, Any]] = []
@@ -149,6 +151,7 @@ class MessagesServer:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.connections += 1
         try:
             while await self._answer(reader, writer):
                 pass
@@ -188,8 +191,7 @@ class MessagesServer:
         stream = b"".join(map(sse, answer.events)) + answer.raw
         size = answer.piece_bytes or len(stream) or 1
         for at in range(0, len(stream), size):
-            piece = stream[at : at + size]
-            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            _chunk(writer, stream[at : at + size])
             await writer.drain()
             if self.cache is not None and asked is not None:
                 self.cache.began(asked)
@@ -197,6 +199,10 @@ class MessagesServer:
         if answer.ending == "hang":
             await reader.read()
             return False
+        while answer.ending == "ping":
+            _chunk(writer, sse({"type": "ping"}))
+            await writer.drain()
+            await asyncio.sleep(0.02)
         if answer.ending == "drop":
             writer.transport.abort()
             return False
@@ -209,6 +215,10 @@ class MessagesServer:
         _head(writer, answer, {"content-type": "application/json", "content-length": str(len(body))})
         writer.write(body)
         await writer.drain()
+
+
+def _chunk(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
 def _head(writer: asyncio.StreamWriter, answer: Answer, fields: Mapping[str, str]) -> None:

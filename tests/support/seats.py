@@ -24,6 +24,7 @@ from swarm_core.engine.runner import Runner
 from swarm_core.engine.workers import hand_in
 from swarm_core.journal.journal import Journal
 from swarm_core.policy.effects import PrepareRun, RunAgent, StartInstance
+from swarm_core.tools.confine import confinement
 from swarm_core.vocabulary.clock import SystemClock
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import OPERATOR, Draft
@@ -60,7 +61,7 @@ def script(steps: Sequence[Step]) -> list[dict[str, Any]]:
             case "hang":
                 turns.append(call("Bash", command="sleep 600"))
             case "junk":
-                turns.append({"say": "\x1b]0;title\x07", "do": [{"tool": "Brand new", "args": {}}]})
+                turns.append({"say": "\x1b]0;title\x07", "do": [{"tool": "Brand_new", "args": {}}]})
     turns.append(call("handoff", what_i_did="all of it"))
     return turns
 
@@ -89,6 +90,8 @@ class Seat:
         }
         api = {"directories": ["api"], "retries": 3, **by_make[self.make], **service}
         config = {"adapter": "scripted", "script": "scripts", "services": {"api": api}}
+        if confinement() == "landlock":  # in a box, processes have other numbers than the tests look for
+            config["confinement"] = "landlock"
         repos.write(self.root, CONFIG_FILE, yaml.safe_dump(config))
         repos.write(self.root, "scripts/api.yaml", yaml.safe_dump(script(self.steps)))
         repos.write(self.root, "scripts/architect.yaml", yaml.safe_dump([call("plan_tasks", tasks=[])]))

@@ -11,12 +11,15 @@ from typing import Any
 
 from swarm_core.tools.base import ToolResult
 from swarm_core.tools.confine import Jail
+from swarm_core.tools.jail.choice import candidates
+from swarm_core.tools.jail.confines import Confines
 from swarm_core.tools.scope import Scope
 from swarm_core.tools.toolbox import Toolbox, standard_tools
 from swarm_core.vocabulary.clock import SystemClock
 from swarm_core.vocabulary.spec import ServiceSpec
 
 DEADLINE_S = 15.0
+KINDS = candidates("auto")  # what can confine a process on this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Bench:
         return await self.toolbox.call("Bash", {"command": command, **arguments})
 
 
-def bench(place: Path, **service: Any) -> Bench:
+def bench(place: Path, confines: Confines | None = None, **service: Any) -> Bench:
     """A tree with ``backend/``, ``frontend/`` and a ``.git`` file; the service owns ``backend`` unless told."""
     tree, scratch, outside = place / "tree", place / "scratch", place / "outside"
     for directory in (tree / "backend", tree / "frontend", scratch, outside):
@@ -48,7 +51,7 @@ def bench(place: Path, **service: Any) -> Bench:
     (outside / "secret").write_text("untouched")
     spec = ServiceSpec(**{"key": "backend", "directories": ("backend",), **service})
     scope = Scope(tree, spec, scratch)
-    toolbox = Toolbox(scope, standard_tools(scope, scratch, SystemClock()), spec)
+    toolbox = Toolbox(scope, standard_tools(scope, scratch, SystemClock(), confines), spec)
     return Bench(place, scope.tree, scratch, outside, scope, toolbox)
 
 

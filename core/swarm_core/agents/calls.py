@@ -11,14 +11,21 @@ from swarm_core.tools.permissions.permission import CALL
 from swarm_core.tools.spill import bounded
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
+from swarm_core.vocabulary.errors import PermissionDenied, SwarmError, ToolError
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from .coordination import EndingTool, Outcome
 from .log import AgentLog
+from .redaction import told
 from .transcript import Transcript
 
 MAX_TARGET_CHARS = 200
 MAX_PARALLEL = 8
+BEAT_S = 30.0
+INTERRUPTED = (
+    "interrupted: this call had begun when the engine stopped. It may have done everything, a part or nothing.\n"
+    "  next: look at the state it was to change, then decide whether to make the call again"
+)
 _SHOWN_ARGUMENTS = (
     *("file_path", "command", "pattern", "path", "url", "message", "title", "question", "note", "section"),
     *("type", "task_id", "skill"),
@@ -37,8 +44,25 @@ class Toolbox(Protocol):
         """Whether calls of this tool change nothing and may run side by side; False for a tool it does not have."""
         ...
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions."""
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a call that was begun and never finished may simply be made again: twice leaves what once leaves."""
+        ...
+
+    async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """A mark of what a call is about to change. The same mark later means that it has not changed anything yet.
+
+        Empty if that cannot be known. Raises nothing.
+        """
+        ...
+
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> ToolResult:
+        """Run a call. An unknown tool, a refusal and a failure are results, not exceptions.
+
+        ``begin`` is awaited right before the tool takes effect, when everybody who is asked has agreed; a SwarmError
+        that it raises is the result.
+        """
         ...
 
 
@@ -59,7 +83,10 @@ class ToolCalls:
         clock: Clock,
         tell: Tell,
         clearance: Callable[[], Awaitable[None]],
+        beat: Callable[[], None] = lambda: None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
+        self._secrets = secrets
         self._toolbox = toolbox
         self._ending = ending
         self._transcript = transcript
@@ -67,6 +94,7 @@ class ToolCalls:
         self._clock = clock
         self._tell = tell
         self._clearance = clearance
+        self._beat = beat
         self.ending = ending.definition.name
 
     async def run_pending(self) -> None:
@@ -119,7 +147,7 @@ class ToolCalls:
         self._log.write("tool", f"{name} {_shown(arguments)}".rstrip(), max_lines=3)
         started_s = self._clock.monotonic_s()
         place = f"{self._transcript.iteration}.{self._transcript.turns}.{call['id']}"
-        result = await self._result(name, arguments, place)
+        result = told(await self._alive(name, arguments, call["id"], place), self._secrets)
         ms = round((self._clock.monotonic_s() - started_s) * 1000)
         self._transcript.add_result(call["id"], _sendable(result), is_error=result.is_error)
         self._log.write("denied" if result.denied else "error" if result.is_error else "result", result.text)
@@ -131,14 +159,37 @@ class ToolCalls:
         else:
             await self._tell("tool.used", name=shown_name, target=target, ok=not result.is_error, ms=ms)
 
-    async def _result(self, name: str, arguments: Any, call: str) -> ToolResult:
+    async def _begin(self, id: str, name: str, arguments: Any) -> None:
+        """Note that a call begins which must not be made twice. Raises ToolError if it was begun before."""
+        if self._toolbox.is_repeatable(name):
+            return
+        mark = await self._toolbox.mark(name, arguments)
+        if id not in self._transcript.begun:
+            self._transcript.add_begun(id, mark)
+        elif not mark or mark != self._transcript.begun[id]:
+            raise ToolError(INTERRUPTED)
+
+    async def _alive(self, name: str, arguments: Any, id: str, place: str) -> ToolResult:
+        """The result of a call; while it runs, its agent is not lost, however long it takes."""
+        pulse = asyncio.create_task(self._pulse(), name="pulse of a tool call")
+        try:
+            return await self._result(name, arguments, id, place)
+        finally:
+            pulse.cancel()
+
+    async def _pulse(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_S)  # a tool runs in real time, whatever the clock
+
+    async def _result(self, name: str, arguments: Any, id: str, place: str) -> ToolResult:
         """The result of a call; whatever a tool raises is told to the model and never ends the agent."""
         if not isinstance(arguments, dict):
             return ToolResult(f"{name}: the arguments must be an object", is_error=True)
         try:
             if name != self.ending:
-                CALL.set(call)
-                return await self._toolbox.call(name, arguments)
+                CALL.set(place)
+                return await self._toolbox.call(name, arguments, lambda: self._begin(id, name, arguments))
             if failed := self._failed_beside():
                 return ToolResult(
                     f"{name} is not recorded: {failed} of your other calls in this turn failed. Look at their results, "

@@ -8,6 +8,7 @@ a 200), so its ``type`` decides there.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ from .assembly import StreamError, StreamTruncated
 
 AUTH, LIMIT, OVERLOAD = ModelFailure.AUTH, ModelFailure.LIMIT, ModelFailure.OVERLOAD
 REQUEST, SPEND, TRANSPORT = ModelFailure.REQUEST, ModelFailure.SPEND, ModelFailure.TRANSPORT
-TRUNCATED, SILENT = ModelFailure.TRUNCATED, ModelFailure.SILENT
+TRUNCATED, SILENT, CONTEXT = ModelFailure.TRUNCATED, ModelFailure.SILENT, ModelFailure.CONTEXT
 
 # Every exception class that `anthropic` exports. A subclass without a row takes the row of its nearest ancestor.
 KIND_OF_CLASS: Mapping[str, ModelFailure] = {
@@ -65,7 +66,7 @@ KIND_OF_CLASS: Mapping[str, ModelFailure] = {
     "CMEKKeyNetworkBlockedError": REQUEST,
     "ClaudeCodeKeyCreatorNotMemberError": REQUEST,
     "ClaudeCodeVersionTooOldError": REQUEST,
-    "ContentTooLargeError": REQUEST,
+    "ContentTooLargeError": CONTEXT,
     "NotFoundError": REQUEST,
     "OrganizationOnHoldError": REQUEST,
     "OrganizationTypeNotSupportedError": REQUEST,
@@ -73,9 +74,9 @@ KIND_OF_CLASS: Mapping[str, ModelFailure] = {
     "PreconditionFailedError": REQUEST,
     "RequestBodyEncodingInvalidError": REQUEST,
     "RequestBodyEncodingUnsupportedError": REQUEST,
-    "RequestBodyTooLargeAfterDecodingError": REQUEST,
+    "RequestBodyTooLargeAfterDecodingError": CONTEXT,
     "RequestHeaderFieldsTooLargeError": REQUEST,
-    "RequestTooLargeError": REQUEST,
+    "RequestTooLargeError": CONTEXT,
     "UnprocessableEntityError": REQUEST,
     # the HTTP library's own, which the SDK lets through once a stream has begun
     "TransportError": TRANSPORT,
@@ -97,7 +98,7 @@ KIND_OF_TYPE: Mapping[str, ModelFailure] = {
     "overloaded_error": OVERLOAD,
     "permission_error": AUTH,
     "rate_limit_error": LIMIT,
-    "request_too_large": REQUEST,
+    "request_too_large": CONTEXT,
     "timeout_error": OVERLOAD,
 }
 
@@ -105,18 +106,26 @@ KEY_HINT = "set ANTHROPIC_API_KEY to a valid key, or use `adapter: scripted` for
 _HINTS: Mapping[ModelFailure, str] = {
     AUTH: KEY_HINT,
     SPEND: "raise the spend limit in the provider's console, then reassign the task",
+    CONTEXT: "split the task into smaller ones",
     REQUEST: "look at the model and the task's size; the same request fails again",
 }
 MAX_MESSAGE_CHARS = 600
+# A history that is too long is an invalid request like any other; only the words tell.
+_TOO_LONG = re.compile(
+    r"prompt is too long|exceeds? (the )?(maximum )?context|context (window|limit) (is )?exceed", re.I
+)
 _UNCONNECTED = frozenset({"ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror"})
 
 
 def kind_of(error: BaseException) -> ModelFailure:
     """Which failure ``error`` is; an error nobody knows is REQUEST, because sending it again cannot be trusted."""
-    if isinstance(error, StreamError):
-        return KIND_OF_TYPE.get(error.type, OVERLOAD)
     if "spend_limit" in str(getattr(error, "error_code", "") or ""):
         return SPEND
+    kind = KIND_OF_TYPE.get(error.type, OVERLOAD) if isinstance(error, StreamError) else _kind_of_class(error)
+    return CONTEXT if kind is REQUEST and _TOO_LONG.search(str(error)) else kind
+
+
+def _kind_of_class(error: BaseException) -> ModelFailure:
     if getattr(error, "type", None) == "overloaded_error":
         return OVERLOAD
     for ancestor in type(error).__mro__:

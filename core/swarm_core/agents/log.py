@@ -13,6 +13,7 @@ from pathlib import Path
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 KINDS = ("say", "think", "tool", "result", "denied", "note", "error", "operator")
 LEVELS: Mapping[str, str] = {"think": "DEBUG", "denied": "WARN", "error": "ERROR"}
@@ -24,10 +25,14 @@ class AgentLog:
     """Appends lines with ``ts level kind text`` to ``path``; every text is cleaned and bounded here.
 
     ``about`` says what the lines are about, ``run task span instance`` as far as they are known; it is on every line.
+    ``secrets`` are blotted out.
     """
 
-    def __init__(self, path: Path, clock: Clock, about: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, about: Mapping[str, str] | None = None, secrets: Secrets = NO_SECRETS
+    ) -> None:
         self.path = path
+        self._secrets = secrets
         self._clock = clock
         self._about = {key: clean_line(value) for key, value in (about or {}).items() if value}
         self._kind = ""
@@ -36,7 +41,7 @@ class AgentLog:
     def write(self, kind: str, text: str, *, max_lines: int = MAX_LINES) -> None:
         """One log line for each line of ``text``, at most ``max_lines``; the last one says what was left out."""
         self.flush()
-        lines = text.split("\n")
+        lines = self._secrets.redact(text).split("\n")
         while len(lines) > 1 and not lines[-1].strip():
             lines.pop()
         if left := len(lines) - max_lines:
@@ -49,10 +54,13 @@ class AgentLog:
             self.flush()
             self._kind = kind
         *lines, rest = (self._text + piece).split("\n")
-        while len(rest) >= LINE_CHARS:
-            cut = rest.rfind(" ", LINE_CHARS // 2, LINE_CHARS) + 1 or LINE_CHARS
-            lines.append(rest[:cut])
-            rest = rest[cut:]
+        lines = [part for line in lines for part in _parts(self._secrets.redact(line))]
+        if len(rest) >= LINE_CHARS + self._secrets.longest_chars:  # a secret that has come in part is not cut in two
+            *whole, rest = _parts(self._secrets.redact(rest))
+            keep = LINE_CHARS + self._secrets.longest_chars
+            while whole and len(rest) < keep - LINE_CHARS:
+                rest = whole.pop() + rest
+            lines += whole
         self._text = rest
         self._append([(kind, line) for line in lines])
 
@@ -61,7 +69,7 @@ class AgentLog:
         kind, text = self._kind, self._text
         self._kind = self._text = ""
         if text:
-            self._append([(kind, text)])
+            self._append([(kind, part) for part in _parts(self._secrets.redact(text))])
 
     def _append(self, lines: list[tuple[str, str]]) -> None:
         if not lines:
@@ -92,3 +100,13 @@ class AgentLog:
             self._write(data)
         except OSError:
             return
+
+
+def _parts(line: str) -> list[str]:
+    """A line as lines of bearable length, cut between words where there are any."""
+    parts = []
+    while len(line) > LINE_CHARS:
+        cut = line.rfind(" ", LINE_CHARS // 2, LINE_CHARS) + 1 or LINE_CHARS
+        parts.append(line[:cut])
+        line = line[cut:]
+    return [*parts, line]

@@ -8,6 +8,7 @@ that had already handed off hands off the same thing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,20 +20,26 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from .admission import Admission, Call, Narrow, Pacing, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .limits.fallback import seen_by
 from .log import AgentLog
-from .model import CACHE_TTL_S, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
+from .model import CACHE_TTL_S, MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
 from .patience import MAX_RETRIES, Patience
 from .prices import cost_usd
+from .redaction import without_secrets
+from .soundness import flaw_of, is_too_large
 from .transcript import Transcript
 
 MAX_NUDGES = 2
 SHOWN_WAIT_S = 1.0
 BEAT_S = 30.0
+CUT_OFF = "Your turn was cut off at its length limit. Go on where you stopped."
+NOT_TAKEN = f"Your turn was longer than {MAX_TURN_CHARS} characters and was not taken. Make smaller calls, one by one."
+NO_ROOM = "the task's history no longer fits the model's context window; split the task"
 Report = Callable[[Draft], Awaitable[None]]
 
 
@@ -67,7 +74,8 @@ class AgentLoop:
 
     ``clearance`` returns when the next step may be taken: it is asked before each turn and each tool call. ``beat`` is
     told of every sign of life. ``admissions`` are asked in their order before every attempt at a turn. ``choose`` names
-    the model for an attempt; by default it is the seat's.
+    the model for an attempt; by default it is the seat's. ``excused`` is entered while the agent waits for others: for
+    leave, or for a limit that all agents share.
     """
 
     def __init__(
@@ -86,8 +94,11 @@ class AgentLoop:
         clearance: Callable[[], Awaitable[None]] = always,
         beat: Callable[[], None] = lambda: None,
         admissions: Sequence[Admission] = (),
+        excused: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
         choose: Callable[[], str] | None = None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
+        self._secrets = secrets
         self._seat = seat
         self._model = model
         self._transcript = transcript
@@ -99,8 +110,9 @@ class AgentLoop:
         self._clearance = clearance
         self._beat = beat
         self._admissions = admissions
+        self._excused = excused
         self._choose = choose or (lambda: seat.model)
-        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, clearance)
+        self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat, secrets)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
         self._asked_s = 0.0
@@ -130,12 +142,18 @@ class AgentLoop:
                 self._log.write("note", f"iteration {iteration} of {self._seat.task}: {self._seat.title}")
             else:
                 self._log.write("note", f"continues {self._seat.task} after {transcript.turns} turns")
+            await self._tell_turn(0, self._seat.feature)
             while True:
                 if outcome := await self._settle():
                     return outcome
                 if transcript.turns >= self._max_turns:
                     return self._stall(f"no handoff after {transcript.turns} turns, the limit of this service")
-                await self._take_turn()
+                try:
+                    await self._take_turn()
+                except ModelError as error:
+                    if error.kind is not ModelFailure.CONTEXT:
+                        raise
+                    return self._stall(f"{NO_ROOM} ({error.message})")
         finally:
             self._log.flush()
             transcript.close()
@@ -149,18 +167,20 @@ class AgentLoop:
             case "tool_use" if turn.tool_calls:
                 await self._calls.run_pending()
                 return self._calls.outcome()
-            case "pause_turn":
+            case _ if turn.goes_on:
                 return None
             case "refusal":
-                return self._stall("the model refused to go on with this task")
+                return self._stall(_refusal(turn))
             case "model_context_window_exceeded":
-                return self._stall("the task's history no longer fits the model's context window; split the task")
+                return self._stall(NO_ROOM)
             case reason if turn.tool_calls:
                 # Half a call must not run. Its error result is the answer; text after results confuses models.
                 self._calls.abandon(f"not run: your turn ended early ({reason}). Make smaller calls, one by one.")
                 return None
             case "max_tokens":
-                return self._nudge("Your turn was cut off at its length limit. Go on where you stopped.")
+                return self._nudge(CUT_OFF)
+            case other if other == TOO_LARGE:
+                return self._nudge(NOT_TAKEN)
             case _:
                 ending = self._calls.ending
                 return self._nudge(
@@ -184,7 +204,7 @@ class AgentLoop:
         """One whole turn into the transcript, however many attempts it takes."""
         patience = Patience(self._random)
         while True:
-            await self._clearance()
+            await self._leave()
             try:
                 turn = await self._admitted()
                 break
@@ -202,9 +222,18 @@ class AgentLoop:
         feature = "reminder" if self._transcript.nudges else self._seat.feature
         cost = cost_usd(turn.model, turn.usage, self._clock.now())
         turn = replace(turn, usage=replace(turn.usage, calls=1, cost_usd=cost or 0.0))
+        turn = without_secrets(turn, self._secrets)
         self._transcript.add_turn(turn)
         if cost is None and self._transcript.turns == 1:
             self._log.write("note", f"no price is known for {turn.model}: its calls count as 0 USD")
+        await self._tell_turn(ms, feature)
+
+    async def _tell_turn(self, ms: int, feature: str) -> None:
+        """Bring the last turn's cost into the journal, unless it is there. A crash in between may count it twice,
+        never not at all."""
+        turn = self._transcript.untold
+        if turn is None:
+            return
         usage = turn.usage
         await self._tell(
             "llm.call",
@@ -219,6 +248,12 @@ class AgentLoop:
             ms=ms,
             feature=feature,
         )
+        self._transcript.add_told()
+
+    async def _leave(self) -> None:
+        """Leave to take the next step; the time until then is not the agent's."""
+        with self._excused():
+            await self._clearance()
 
     async def _admitted(self) -> Turn:
         """One attempt, with leave of everybody who counts calls, and settled with them however it ends."""
@@ -229,8 +264,9 @@ class AgentLoop:
         turn: Turn | None = None
         failure: ModelError | None = None
         try:
-            for admission in self._admissions:
-                permits.append(await admission.enter(call))
+            with self._excused():
+                for admission in self._admissions:
+                    permits.append(await admission.enter(call))
             narrow = [permit for permit in permits if isinstance(permit, Narrow)]
             turn = replace(await self._narrowed(request, narrow), asked=request.model)
             return turn
@@ -284,7 +320,7 @@ class AgentLoop:
                 self._beat()
                 if isinstance(event, Turn):
                     self._log.flush()
-                    return event
+                    return self._sound(event)
                 match event:
                     case TextDelta(text):
                         self._log.stream("say", text)
@@ -295,6 +331,14 @@ class AgentLoop:
             if close is not None:
                 await close()
         raise ModelError("the model's stream ended without a turn", kind=ModelFailure.TRUNCATED)
+
+    def _sound(self, turn: Turn) -> Turn:
+        """The turn, if it can be sent back with the requests to come. Raises ModelError (TRUNCATED) if not."""
+        if is_too_large(turn):
+            return replace(turn, content=(), stop_reason=TOO_LARGE)
+        if flaw := flaw_of(turn, self._transcript.tool_ids):
+            raise ModelError(f"the model's turn cannot be used: {flaw}", kind=ModelFailure.TRUNCATED)
+        return turn
 
     def _held_s(self, error: ModelError) -> float | None:
         waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
@@ -322,7 +366,8 @@ class AgentLoop:
         until = datetime.fromisoformat(self._clock.now()) + timedelta(seconds=min(wait_s, 366 * 86_400))
         stamp = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         await self._tell("agent.waiting", reason="the model's rate limit", until=stamp)
-        await self._sleep(wait_s)
+        with self._excused():
+            await self._sleep(wait_s)
         await self._tell("agent.busy")
 
     async def _sleep(self, seconds: float) -> None:
@@ -336,3 +381,12 @@ class AgentLoop:
     async def _tell(self, kind: str, /, **data: Any) -> None:
         seat = self._seat
         await self._report(Draft(kind, data, actor=seat.instance, task=seat.task, agent=seat.instance))
+
+
+def _refusal(turn: Turn) -> str:
+    """Why a task ends with a refusal, in the server's words as far as it says."""
+    details = turn.stop_details
+    said = ": ".join(clean_line(str(details[key]), 300) for key in ("category", "explanation") if details.get(key))
+    return (
+        f"the model refused to go on with this task ({said})" if said else "the model refused to go on with this task"
+    )

@@ -12,6 +12,10 @@ from typing import Any, Protocol
 from swarm_core.tools.base import ToolDefinition
 from swarm_core.vocabulary.entities import Usage
 
+TOO_LARGE = "too_large"
+MAX_TURN_CHARS = 8_000_000
+GOES_ON = frozenset({"pause_turn", "compaction"})
+
 Message = Mapping[str, Any]
 """A message as the Messages API has it: ``role`` and ``content`` (text or a list of blocks)."""
 
@@ -61,7 +65,10 @@ class ThinkingDelta:
 class Turn:
     """A complete turn: the raw content blocks, to be sent back byte for byte, and why it stopped.
 
-    ``model`` is who answered by its own account, ``asked`` the name by which it was asked, if that is known.
+    ``stop_reason`` is the API's, or ``TOO_LARGE`` for a turn that was not taken because of its size. ``stop_details``
+    say more about a refusal. ``model`` is who answered by its own account, ``asked`` the name by which it was asked, if
+    that is known. ``usage`` is all that was billed; ``context_tokens`` is how long the history is after the turn where
+    that differs, because the server shortened it on the way.
     """
 
     content: Sequence[Mapping[str, Any]]
@@ -69,6 +76,13 @@ class Turn:
     usage: Usage
     model: str
     asked: str = ""
+    stop_details: Mapping[str, Any] = field(default_factory=dict)
+    context_tokens: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the server asks for the history again, unchanged, to continue this turn."""
+        return self.stop_reason in GOES_ON and not self.tool_calls
 
     @property
     def tool_calls(self) -> list[Mapping[str, Any]]:

@@ -15,12 +15,17 @@ from typing import Any
 
 from swarm_core.vocabulary.spec import EFFORTS
 
+COMPACTION = "compact_20260112"
+MIN_TRIGGER_TOKENS = 50_000  # the server refuses less
 _SNAPSHOT = re.compile(r"-\d{8}$")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Limits in tokens; ``thinking`` and ``effort`` are the values a request may name."""
+    """Limits in tokens; ``thinking`` and ``effort`` are the values a request may name.
+
+    ``can_compact``: the server shortens a long history itself if it is asked to.
+    """
 
     context_tokens: int
     max_output_tokens: int
@@ -28,7 +33,12 @@ class ModelFacts:
     effort: frozenset[str]
     cache_minimum_tokens: int
     has_system_messages: bool
+    can_compact: bool = False
     is_known: bool = True
+
+    def compaction_trigger(self, max_tokens: int) -> int:
+        """From how many tokens on the server shortens the history, three quarters of the window; 0 if it cannot."""
+        return max(MIN_TRIGGER_TOKENS, self.context_tokens * 3 // 4 - max_tokens) if self.can_compact else 0
 
     def effort_for(self, wanted: str) -> str:
         """The level to ask for: ``wanted``, or the next lower one that there is; empty for the model's own."""
@@ -49,16 +59,24 @@ def listed_facts(model: str) -> ModelFacts:
 
 def facts_of(info: Any, listed: ModelFacts) -> ModelFacts:
     """``listed``, with everything that the API says in ``info`` (a ``ModelInfo``) put in its place."""
-    thinking, effort = listed.thinking, listed.effort
+    thinking, effort, can_compact = listed.thinking, listed.effort, listed.can_compact
     if (capabilities := getattr(info, "capabilities", None)) is not None:
-        thinking = _supported(capabilities.thinking.types, ("adaptive", "between_tools", "disabled", "enabled"))
-        effort = _supported(capabilities.effort, EFFORTS)
+        known_thinking = getattr(getattr(capabilities, "thinking", None), "types", None)
+        known_effort = getattr(capabilities, "effort", None)
+        known_context = getattr(capabilities, "context_management", None)
+        if known_thinking is not None:
+            thinking = _supported(known_thinking, ("adaptive", "between_tools", "disabled", "enabled"))
+        if known_effort is not None:
+            effort = _supported(known_effort, EFFORTS)
+        if known_context is not None:
+            can_compact = bool(_supported(known_context, (COMPACTION,)))
     return replace(
         listed,
         context_tokens=info.max_input_tokens or listed.context_tokens,
         max_output_tokens=info.max_tokens or listed.max_output_tokens,
         thinking=thinking,
         effort=effort,
+        can_compact=can_compact,
         is_known=True,
     )
 

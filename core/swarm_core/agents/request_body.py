@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .model import CACHE_TTL_S, Message, ModelRequest
-from .model_facts import ModelFacts
+from .model_facts import COMPACTION, ModelFacts
 
 LOOKBACK_BLOCKS = 20
 
@@ -28,6 +28,10 @@ def request_body(request: ModelRequest, facts: ModelFacts) -> dict[str, Any]:
         "cache_control": cached,
         "stream": True,
     }
+    if trigger := facts.compaction_trigger(body["max_tokens"]):
+        # The same from the first request on, long before it matters: a change would cost the cache.
+        edit = {"type": COMPACTION, "trigger": {"type": "input_tokens", "value": trigger}}
+        body["context_management"] = {"edits": [edit]}
     if request.tools:
         body["tools"] = tools_of(request)
     if "adaptive" in facts.thinking:

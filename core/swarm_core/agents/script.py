@@ -10,6 +10,7 @@
       usage: {in: 1200, out: 300}
       pause: 2            # seconds before the turn, times the speed
       fault: api_529      # the first attempt at this turn fails like this
+      stop: refusal       # why the turn ends, if not for its calls (tool_use) or for having none (end_turn)
 
 A turn needs at least one of think, say and do. Everything is checked when the file is read, so that a rehearsal never
 fails halfway because of a misspelt key.
@@ -28,7 +29,30 @@ import yaml
 
 from swarm_core.vocabulary.errors import ConfigurationError
 
-FAULTS = ("none", "api_529", "api_429", "drop", "silent", "crash")
+FAULTS = (
+    "none",
+    "api_529",
+    "api_500",
+    "api_429",
+    "api_400",
+    "api_401",
+    "api_413",
+    "spend_cap",
+    "drop",
+    "cut",
+    "silent",
+    "crash",
+)
+STOPS = (
+    "end_turn",
+    "tool_use",
+    "max_tokens",
+    "stop_sequence",
+    "pause_turn",
+    "refusal",
+    "compaction",
+    "model_context_window_exceeded",
+)
 _ITERATION = re.compile(r"(>?)\s*([0-9]+)")
 T = TypeVar("T")
 
@@ -70,6 +94,7 @@ class ScriptedTurn:
     output_tokens: int = 0
     pause_s: float = 0.0
     fault: str = "none"
+    stop: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +152,7 @@ class _Reader:
         return Script(self._path.stem, tuple(self._turn(item) for item in self._items(node, "a script")))
 
     def _turn(self, node: yaml.Node) -> ScriptedTurn:
-        parts = self._parts(node, "a turn", ("when", "think", "say", "do", "usage", "pause", "fault"))
+        parts = self._parts(node, "a turn", ("when", "think", "say", "do", "usage", "pause", "fault", "stop"))
         usage = self._parts(parts.get("usage"), "usage", ("in", "out"))
         turn = ScriptedTurn(
             when=self._when(parts.get("when")),
@@ -138,7 +163,10 @@ class _Reader:
             output_tokens=self._scalar(usage.get("out"), "usage.out", int, 0),
             pause_s=self._scalar(parts.get("pause"), "pause", float, 0.0),
             fault=self._scalar(parts.get("fault"), "fault", str, "none"),
+            stop=self._scalar(parts.get("stop"), "stop", str, ""),
         )
+        if turn.stop and turn.stop not in STOPS:
+            raise self._wrong(parts["stop"], f"stop {turn.stop!r} is not one of {', '.join(STOPS)}")
         if turn.fault not in FAULTS:
             raise self._wrong(parts["fault"], f"fault {turn.fault!r} is not one of {', '.join(FAULTS)}")
         if not (turn.think or turn.say or turn.do):

@@ -26,6 +26,20 @@ __all__ = ["ScriptedCrash", "ScriptedModel", "load_scripts"]
 
 WORD_S = 0.02
 LIMIT_WAIT_S = 3.0
+_REFUSALS: Mapping[str, tuple[ModelFailure, str]] = {
+    "api_529": (ModelFailure.OVERLOAD, "529: overloaded"),
+    "api_500": (ModelFailure.OVERLOAD, "500: internal error"),
+    "api_429": (ModelFailure.LIMIT, "429: rate limit"),
+    "api_400": (ModelFailure.REQUEST, "400: invalid request"),
+    "api_401": (ModelFailure.AUTH, "401: invalid key"),
+    "api_413": (ModelFailure.CONTEXT, "413: request too large"),
+    "spend_cap": (ModelFailure.SPEND, "429: spend limit reached"),
+}
+_BREAKS: Mapping[str, tuple[ModelFailure, str]] = {
+    "drop": (ModelFailure.TRANSPORT, "the connection to the model's server was dropped"),
+    "cut": (ModelFailure.TRUNCATED, "the stream ended before the turn was whole"),
+    "silent": (ModelFailure.SILENT, "the model's server sent nothing for 300 s"),
+}
 _PIECE = re.compile(r"\s*\S+\s*|\s+")
 
 
@@ -75,11 +89,10 @@ class ScriptedModel:
         return turn.fault
 
     def _fail_before_the_stream(self, fault: str, service: str) -> None:
-        if fault == "api_529":
-            raise ModelError("the model's server answered 529: overloaded", kind=ModelFailure.OVERLOAD)
-        if fault == "api_429":
-            wait_s = LIMIT_WAIT_S * self._speed
-            raise ModelError("the model's server answered 429: rate limit", kind=ModelFailure.LIMIT, wait_s=wait_s)
+        if fault in _REFUSALS:
+            kind, answer = _REFUSALS[fault]
+            wait_s = LIMIT_WAIT_S * self._speed if kind is ModelFailure.LIMIT else None
+            raise ModelError(f"the model's server answered {answer}", kind=kind, wait_s=wait_s)
         if fault == "crash":
             raise ScriptedCrash(f"the script of {service} crashes here")
 
@@ -100,10 +113,9 @@ class ScriptedModel:
 
 
 def _fail_within_the_stream(fault: str) -> None:
-    if fault == "drop":
-        raise ModelError("the connection to the model's server was dropped", kind=ModelFailure.TRANSPORT)
-    if fault == "silent":
-        raise ModelError("the model's server sent nothing for 300 s", kind=ModelFailure.SILENT)
+    if fault in _BREAKS:
+        kind, message = _BREAKS[fault]
+        raise ModelError(message, kind=kind)
 
 
 def turns_since_opening(messages: Sequence[Message]) -> int:
@@ -141,4 +153,4 @@ def _turn(turn: ScriptedTurn, request: ModelRequest, key: str) -> Turn:
         name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"toolu_{key}_{number}")
         content.append({"type": "tool_use", "id": name, "name": call.tool, "input": dict(call.args)})
     usage = Usage(input_tokens=turn.input_tokens, output_tokens=turn.output_tokens, calls=1)
-    return Turn(content, "tool_use" if turn.do else "end_turn", usage, request.model)
+    return Turn(content, turn.stop or ("tool_use" if turn.do else "end_turn"), usage, request.model)

@@ -4,7 +4,10 @@ Lines, by their ``line`` field::
 
     opened      iteration, text             the message that opened a quality round
     user        text                        a later message of ours: a nudge
-    assistant   content, stop_reason, usage, model, asked (the name of the model in the request)
+    assistant   content, stop_reason, usage, model, asked (the name of the model in the request), and stop_details and
+                context_tokens if there are any
+    told        the turn before it is in the journal, with what it cost
+    begun       tool_use_id, mark           written before a call that must not be made twice; see ``calls``
     tool_result tool_use_id, text, is_error written as soon as that tool finished
 
 Blocks are kept as they came. What was said is never rewritten: a model's signed thinking is bound to the messages
@@ -31,6 +34,8 @@ class Transcript:
     """History of one task, on disk and as messages. ``load`` reads what is there; until then it is empty.
 
     ``prompt_tokens`` are the tokens of the history up to and with the last turn, ``unseen_bytes`` what came after it.
+    ``begun`` are the marks of the last turn's calls that were begun, ``tool_ids`` the ids of all calls there ever were,
+    ``untold`` the last turn if the journal may not know of it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,10 +50,14 @@ class Transcript:
         self.turns = 0
         self.nudges = 0
         self.last: Turn | None = None
+        self.untold: Turn | None = None
         self.results: dict[str, Mapping[str, Any]] = {}
+        self.begun: dict[str, str] = {}
+        self.tool_ids: set[str] = set()
         self.prompt_tokens = 0
         self.unseen_bytes = 0
         self._messages: list[Message] = []
+        self._open_ids: dict[str, None] = {}
         self._makers: list[str] = []
 
     @property
@@ -63,8 +72,8 @@ class Transcript:
     @property
     def pending(self) -> list[Mapping[str, Any]]:
         """The tool calls of the last turn that have no result yet, in the order of the turn."""
-        calls = self.last.tool_calls if self.last else []
-        return [call for call in calls if call["id"] not in self.results]
+        calls = self.last.tool_calls if self._open_ids and self.last else []
+        return [call for call in calls if call["id"] in self._open_ids]
 
     # -- writing
 
@@ -76,8 +85,16 @@ class Transcript:
 
     def add_turn(self, turn: Turn) -> None:
         usage = asdict(turn.usage)
-        line = {"line": "assistant", "content": list(turn.content), "stop_reason": turn.stop_reason}
-        self._add({**line, "usage": usage, "model": turn.model, "asked": turn.asked})
+        line: dict[str, Any] = {"line": "assistant", "content": list(turn.content), "stop_reason": turn.stop_reason}
+        line |= {"usage": usage, "model": turn.model, "asked": turn.asked}
+        more = {"stop_details": dict(turn.stop_details), "context_tokens": turn.context_tokens}
+        self._add({**line, **{key: value for key, value in more.items() if value}})
+
+    def add_told(self) -> None:
+        self._add({"line": "told"})
+
+    def add_begun(self, tool_use_id: str, mark: str) -> None:
+        self._add({"line": "begun", "tool_use_id": tool_use_id, "mark": mark})
 
     def add_result(self, tool_use_id: str, text: str, *, is_error: bool) -> None:
         self._add({"line": "tool_result", "tool_use_id": tool_use_id, "text": text, "is_error": is_error})
@@ -139,45 +156,76 @@ class Transcript:
         match line["line"]:
             case "opened":
                 self.iteration, self.turns, self.nudges, self.last = line["iteration"], 0, 0, None
+                self._open_ids = {}
                 self._messages.append({"role": "user", "content": line["text"]})
             case "user":
                 self.nudges += 1
-                self.last = None
+                self.last, self._open_ids = None, {}
                 self._messages.append({"role": "user", "content": line["text"]})
             case "assistant":
                 self._take_turn(line)
+            case "told":
+                self.untold = None
+            case "begun":
+                self.begun[str(line["tool_use_id"])] = str(line["mark"])
             case "tool_result":
                 self._take_result(line)
             case other:
                 raise ValueError(f"unknown line {other!r}")
 
     def _take_turn(self, line: Mapping[str, Any]) -> None:
-        self.last = Turn(
-            line["content"], line["stop_reason"], Usage(**line["usage"]), line["model"], line.get("asked", "")
+        self.last = turn = Turn(
+            line["content"],
+            line["stop_reason"],
+            Usage(**line["usage"]),
+            line["model"],
+            line.get("asked", ""),
+            line.get("stop_details", {}),
+            line.get("context_tokens", 0),
         )
-        self.results = {}
+        self.untold = turn
+        self.results, self.begun = {}, {}
+        self._open_ids = {call["id"]: None for call in turn.tool_calls}
+        self.tool_ids.update(self._open_ids)
         self.turns += 1
-        usage = self.last.usage
+        usage = turn.usage
         prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        self.prompt_tokens, self.unseen_bytes = prompt + usage.output_tokens, 0
-        if self.last.tool_calls:
+        self.prompt_tokens, self.unseen_bytes = turn.context_tokens or prompt + usage.output_tokens, 0
+        if turn.tool_calls:
             self.nudges = 0
-        # The API takes neither an empty message nor an empty text, and a refused turn must not be shown again.
-        content = [block for block in line["content"] if block.get("type") != "text" or block.get("text")]
-        if content and self.last.stop_reason != "refusal":
+        # A refused turn must not be shown again.
+        if turn.stop_reason != "refusal" and (content := _sent_back(turn)):
             self._messages.append({"role": "assistant", "content": content})
             self._makers.append(self.last.asked)
 
     def _take_result(self, line: Mapping[str, Any]) -> None:
-        if not any(call["id"] == line["tool_use_id"] for call in self.pending):
+        if line["tool_use_id"] not in self._open_ids:
             raise ValueError(f"a result for {line['tool_use_id']!r}, which nobody waits for")
         self.results[line["tool_use_id"]] = line
-        if self.pending or self.last is None:
+        del self._open_ids[line["tool_use_id"]]
+        if self._open_ids or self.last is None:
             return
         # One message with all results, in the order of the calls whatever finished first, and nothing after them.
         if self.last.stop_reason != "refusal":
-            blocks = [_result_block(self.results[call["id"]]) for call in self.last.tool_calls]
-            self._messages.append({"role": "user", "content": blocks})
+            ids = dict.fromkeys(call["id"] for call in self.last.tool_calls)
+            self._messages.append({"role": "user", "content": [_result_block(self.results[id]) for id in ids]})
+
+
+def _sent_back(turn: Turn) -> list[Mapping[str, Any]]:
+    """The blocks of a turn that the API takes back, each as it came.
+
+    It takes no empty text, no thinking that was cut off before its signature, and no message that ends in thinking,
+    unless the turn is one that goes on.
+    """
+    content = [block for block in turn.content if not _is_unfinished(block)]
+    while content and not turn.goes_on and content[-1].get("type") in ("thinking", "redacted_thinking"):
+        content.pop()
+    return content
+
+
+def _is_unfinished(block: Mapping[str, Any]) -> bool:
+    kind = block.get("type")
+    return (kind == "text" and not block.get("text")) or (kind == "thinking" and not block.get("signature"))
 
 
 def _result_block(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,24 +1,28 @@
 """Runs a configured check in a tree and measures what came of it.
 
 The commands are the operator's (``checks:`` in ``multi-agent.yaml``), but what they run was written by agents: they get
-the agents' environment, no credential, and may write in the tree and their scratch directory only. Unlike an agent's
-commands they may connect, because test suites talk to the servers they start.
+the agents' environment and confinement, and may write in the tree and their scratch directory only. Unlike an agent's
+commands they may connect, because test suites talk to the servers they start: in a box to nobody else.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swarm_core.tools.bash import environment
-from swarm_core.tools.beneath import open_directory
-from swarm_core.tools.confine import Jail
+from swarm_core.tools.jail.choice import choose
+from swarm_core.tools.jail.confines import Confines
+from swarm_core.tools.jail.ladder import Prepared, prepare
 from swarm_core.tools.process import run
+from swarm_core.tools.scope import Scope
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.spec import CheckSpec
+from swarm_core.vocabulary.errors import PermissionDenied
+from swarm_core.vocabulary.spec import CheckSpec, ServiceSpec
 
 TAIL_LINES = 12
 MAX_OUTPUT_BYTES = 1 << 20
@@ -49,19 +53,25 @@ class CheckRun:
         return [clean_line(line, 160) for line in self.output.rstrip().splitlines()[-TAIL_LINES:]]
 
 
-async def run_check(spec: CheckSpec, tree: Path, scratch: Path, clock: Clock) -> CheckRun:
-    """Run ``spec.command`` in ``tree``. A command that cannot start or takes too long has failed, and says so."""
+async def run_check(
+    spec: CheckSpec, tree: Path, scratch: Path, clock: Clock, confines: Confines | None = None
+) -> CheckRun:
+    """Run ``spec.command`` in ``tree``.
+
+    A command that cannot start, cannot be confined or takes too long has failed, and says so.
+    """
     started_s = clock.monotonic_s()
     try:
+        jail = await asyncio.to_thread(_confinement, tree, scratch, confines or Confines())
         outcome = await run(
             ["/bin/sh", "-c", spec.command],
             cwd=tree,
             env=environment(tree, scratch),
             clock=clock,
             timeout_s=spec.timeout_s,
-            jail=lambda: _jail(tree, scratch),
+            jail=jail,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.SubprocessError, PermissionDenied) as error:
         return CheckRun(spec.name, spec.command, 127, 0.0, f"could not be started: {error}")
     text = bytes(outcome.output.kept[:MAX_OUTPUT_BYTES]).decode("utf-8", "replace")
     code = outcome.exit_code
@@ -71,12 +81,8 @@ async def run_check(spec: CheckSpec, tree: Path, scratch: Path, clock: Clock) ->
     return CheckRun(spec.name, spec.command, code, clock.monotonic_s() - started_s, text)
 
 
-def _jail(tree: Path, scratch: Path) -> Jail:
-    for directory in (scratch, scratch / "tmp", scratch / "cache"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = [open_directory(tree, ()), open_directory(scratch, ())]
-    try:
-        return Jail(held, connects=True)
-    finally:
-        for fd in held:
-            os.close(fd)
+def _confinement(tree: Path, scratch: Path, confines: Confines) -> Callable[[], Prepared]:
+    kind = choose(confines.setting)
+    scope = Scope(tree, ServiceSpec("checks", directories=("/",)), scratch)
+    reach = replace(confines.reach(scope, scratch), is_open=True)
+    return lambda: prepare(kind, reach)

@@ -15,9 +15,9 @@ from swarm_core.engine.permissions import rules_for
 from swarm_core.journal.journal import verify
 from swarm_core.journal.projections import projections
 from swarm_core.recovery.receipts import check_receipts
-from swarm_core.tools.confine import confinement
+from swarm_core.tools.jail.choice import candidates, choose, described, prove
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.errors import SwarmError
+from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
 from swarm_core.workspace.preflight import check
 
 from .common import Parsers, here
@@ -32,7 +32,16 @@ def add(parsers: Parsers) -> None:
 def run(options: argparse.Namespace) -> int:
     client = here()
     is_well = True
-    for examine in (_machine, _repository, _configuration, _permissions, _engine, _journals, _projections):
+    for examine in (
+        _machine,
+        _confinement,
+        _repository,
+        _configuration,
+        _permissions,
+        _engine,
+        _journals,
+        _projections,
+    ):
         for is_good, text in _guarded(examine, client):
             is_well &= is_good
             print(f"{'✓' if is_good else '✗'} {clean(text)}")
@@ -48,17 +57,28 @@ def _guarded(examine: Callable[[SwarmClient], Iterator[Finding]], client: SwarmC
 
 def _machine(client: SwarmClient) -> Iterator[Finding]:
     yield True, f"Python {sys.version.split()[0]}"
-    kind = confinement()
-    yield (
-        True,
-        (
-            "agents' commands are confined by Landlock"
-            if kind == "landlock"
-            else "agents' commands are not confined by the kernel: they are checked before, and swept after, they run"
-        ),
-    )
     has_key = bool(os.environ.get("ANTHROPIC_API_KEY"))
     yield True, "ANTHROPIC_API_KEY is set" if has_key else "ANTHROPIC_API_KEY is not set: only --offline runs work"
+
+
+def _confinement(client: SwarmClient) -> Iterator[Finding]:
+    """What would confine agents' commands here, and what came of trying to get out of it."""
+    try:
+        setting = load(client.layout.config).confinement
+    except SwarmError:
+        setting = "auto"
+    if setting == "none":
+        yield True, "note: agents' commands are not confined: confinement is none in multi-agent.yaml"
+    for kind in candidates("auto"):
+        proof = prove(kind)
+        tried = ", ".join(f"{name} {'✓' if is_held else '✗'}" for name, is_held in proof.attempts)
+        yield True, f"{described(kind)} {'holds' if proof.holds else 'does not hold'}: {tried}"
+    if setting == "none":
+        return
+    try:
+        yield True, f"agents' commands are confined by {choose(setting)} (confinement: {setting})"
+    except PermissionDenied as error:
+        yield False, f"{error.message}. {error.hint}"
 
 
 def _repository(client: SwarmClient) -> Iterator[Finding]:

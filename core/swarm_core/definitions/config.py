@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from swarm_core.vocabulary.entities import ARCHITECT
 from swarm_core.vocabulary.errors import ConfigurationError
@@ -20,6 +22,7 @@ from swarm_core.vocabulary.spec import (
     ACCESS_LEVELS,
     ADAPTERS,
     ALL_TOOLS,
+    CONFINEMENTS,
     DEFAULT_MODEL,
     EFFORTS,
     PROFILES,
@@ -72,7 +75,7 @@ _SERVICE: dict[str, tuple[str, _Reader]] = {
     "lease": ("lease_s", Marked.seconds),
     "retries": ("retries", lambda m: m.whole(0, 20)),
     "max_turns": ("max_turns", lambda m: m.whole(1, 10_000)),
-    "network": ("network", lambda m: tuple(_host(item) for item in m.sequence())),
+    "network": ("network", lambda m: _network(m)),
     "permissions": ("permissions", service_permissions),
 }
 _TOP = (
@@ -89,6 +92,7 @@ _TOP = (
     "mcp_servers",
     "budgets",
     "critics",
+    "confinement",
 )
 
 
@@ -128,6 +132,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["script"] = top["script"].text()
     if "max_parallel" in top:
         extras["max_parallel"] = top["max_parallel"].whole(1, 1000)
+    if "confinement" in top:
+        extras["confinement"] = top["confinement"].choice(CONFINEMENTS)
     if "budgets" in top:
         extras["budgets"] = read_budgets(top["budgets"], services)
     if "effort" in top:
@@ -139,7 +145,7 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
     if "critics" in top:
         extras["critics"] = critics(top["critics"], services)
     checks = tuple(_check(item) for item in top["checks"].sequence()) if "checks" in top else ()
-    return SwarmSpec(services, checks, sha256=sha256, warnings=tuple(_warnings(services)), **extras)
+    return SwarmSpec(services, checks, sha256=sha256, warnings=(*_unconfined(extras), *_warnings(services)), **extras)
 
 
 def _service(key: str, marked: Marked, model: str, fallbacks: tuple[str, ...], adapter: str) -> ServiceSpec:
@@ -184,6 +190,14 @@ def _directory(marked: Marked) -> str:
     return "/".join(parts) or "/"
 
 
+def _network(marked: Marked) -> tuple[str, ...]:
+    """``off``, or the hosts that may be reached."""
+    if isinstance(marked.node, yaml.ScalarNode):
+        marked.choice(("off",))
+        return ()
+    return tuple(_host(item) for item in marked.sequence())
+
+
 def _host(marked: Marked) -> str:
     """A host that may be reached: a name, ``*.`` and a name, or either with a port."""
     text = marked.text().strip().lower()
@@ -202,6 +216,11 @@ def _check(marked: Marked) -> CheckSpec:
     if SLUG.fullmatch(check.name) is None:
         raise fields["name"].wrong("a check's name is lower-case letters, digits and dashes")
     return check
+
+
+def _unconfined(extras: Mapping[str, Any]) -> Iterator[str]:
+    if extras.get("confinement") == "none":
+        yield "confinement: none - agents' commands run with all your rights, on all your files, with your network"
 
 
 def _warnings(services: dict[str, ServiceSpec]) -> list[str]:

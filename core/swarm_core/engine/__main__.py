@@ -67,11 +67,12 @@ def _serve(layout: RepoLayout, linger_s: float) -> int:
             hint="make the repository writable and check free space",
         ) from error
     from .diagnostics import set_up
+    from .known_secrets import secrets_of
     from .supervisor import Supervisor
 
     lock = EngineLock.acquire(layout.engine_lock, layout.root)
     try:
-        set_up(layout.engine_log, clock)
+        set_up(layout.engine_log, clock, secrets_of(layout.root))
         asyncio.run(Supervisor(layout, clock, linger_s=linger_s).serve())
     finally:
         lock.release()

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from swarm_core.checks.run import CheckRun, run_check
@@ -34,6 +35,7 @@ from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .budget_evidence import budget_evidence
 from .claims import compared
+from .confining import grounds
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .finding_evidence import finding_evidence
@@ -68,7 +70,9 @@ class Hands:
     async def hub(self) -> Hub:
         async with self._opening:
             if self._hub is None:
-                self._hub = await Hub.open(self.layout, self.view.run.base or None, clock=self.clock)
+                self._hub = await Hub.open(
+                    self.layout, self.view.run.base or None, clock=self.clock, secrets=self.runner.secrets
+                )
         return self._hub
 
     async def close(self) -> None:
@@ -195,6 +199,7 @@ class Hands:
 
     async def _evaluate(self, gate: Gate) -> None:
         evidence = await self._evidence(gate)
+        evidence = replace(evidence, document=self.runner.secrets.redact_bytes(evidence.document))
         name = f"gates/{gate.id}-{self.view.last_seq}.patch"
         await self.runner.papers.keep(self.layout.dir / name, evidence.document)
         reached(CrashPoint.AFTER_DOCUMENT_BEFORE_RECORD)
@@ -271,11 +276,17 @@ class Hands:
 
     async def _checks(self, tree: Path, gate: Gate, where: str) -> list[CheckRun]:
         """Measure the configured checks in ``tree`` and journal each result with its evidence."""
-        results = []
+        results: list[CheckRun] = []
+        if not self.runner.spec.checks:
+            return results
+        confines = await grounds(await self.hub(), self.runner.spec.confinement)
+        scratch = self.layout.state_dir / "scratch" / "checks"
         for spec in self.runner.spec.checks:
-            result = await run_check(spec, tree, self.layout.state_dir / "scratch" / "checks", self.clock)
+            result = await run_check(spec, tree, scratch, self.clock, confines)
             name = f"checks/{spec.name}-{self.view.last_seq}.txt"
-            await self.runner.papers.keep(self.layout.dir / name, result.output.encode())
+            await self.runner.papers.keep(
+                self.layout.dir / name, self.runner.secrets.redact_bytes(result.output.encode())
+            )
             data = {
                 "name": spec.name,
                 "command": spec.command,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,13 +35,16 @@ from swarm_core.tools.mcp import mcp_tools
 from swarm_core.tools.scope import Scope
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
-from swarm_core.vocabulary.errors import ModelError
+from swarm_core.vocabulary.errors import ModelError, PermissionDenied
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import attempt_span_id, numbered
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
+from swarm_core.workspace.inspection import SecretFound
 
 from .agent_desk import AgentDesk, known_artifacts, owned_by
+from .allowance import Allowance
+from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 from .limits import Paced
@@ -80,6 +82,7 @@ class AgentAct:
         self.scratch = self.layout.state_dir / "scratch" / instance.id
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.scope = Scope(self.tree, self.service, self.scratch)
+        self.allowance = Allowance(self.service.timeout_s)
         self.command = ""  # the request with which it was handed in, if somebody outside did
 
     async def perform(self) -> None:
@@ -90,9 +93,10 @@ class AgentAct:
         hub = await self.hands.hub()
         await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
         await self._place(hub)
-        log = AgentLog(self.layout.log(self.instance.id), self.clock, about)
+        log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
         try:
-            async with asyncio.timeout(self.service.timeout_s) as self.limit:
+            spec = self.runner.spec
+            async with self.allowance, confined(hub, self.service, spec.confinement, log, self.report) as self.confines:
                 outcome = await self._converse(hub, log)
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
@@ -145,6 +149,7 @@ class AgentAct:
             tasks=view.tasks.values(),
             workers=workers,
             permission=self.hands.permissions.permission(self),
+            confines=self.confines,
         )
         told = open_tools(toolbox.offered, ending.definition.name)
         if task.is_planning:
@@ -189,9 +194,11 @@ class AgentAct:
             self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
+            excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
             choose=paced.choose,
+            secrets=self.runner.secrets,
         )
         notes = [*latest_notes(view, task), *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
@@ -202,23 +209,9 @@ class AgentAct:
             await toolbox.close()
 
     async def clearance(self) -> None:
-        """Wait for leave to take the next step."""
-        with self.off_the_clock():
+        """Wait for leave to take the next step; time spent held does not count against the task."""
+        with self.allowance.excused():
             await self.runner.clearance(self.task.id)
-
-    @contextmanager
-    def off_the_clock(self) -> Iterator[None]:
-        """Time spent held does not count against the task, however long it is."""
-        if (when := self.limit.when()) is None:  # somebody else has stopped the clock
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        asked_s = loop.time()
-        self.limit.reschedule(None)
-        try:
-            yield
-        finally:
-            self.limit.reschedule(when + loop.time() - asked_s)
 
     def _planning(self, tools: str) -> str:
         """The architect's task: the first plan, or a change of it."""
@@ -279,7 +272,10 @@ class AgentAct:
     # -- commits
 
     async def _commit(self, hub: Hub, given: Mapping[str, Any]) -> ToolResult:
-        commit = await self._commit_scope(hub, str(given["message"]))
+        try:
+            commit = await self._commit_scope(hub, str(given["message"]))
+        except SecretFound as error:
+            raise PermissionDenied(error.message, rule="secret", hint=error.hint) from None
         if commit is None:
             return ToolResult("Nothing to commit: your directories hold no change since the last commit.")
         left_out = "; ".join(f"{skip.path}: {skip.reason}" for skip in commit.skipped)
@@ -379,7 +375,12 @@ class AgentAct:
         }
 
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:
-        await self._commit_scope(hub, f"{self.task.title}\n\nChanges left uncommitted at the handoff.")
+        rest = f"{self.task.title}\n\nChanges left uncommitted at the handoff."
+        try:
+            await self._commit_scope(hub, rest)
+        except SecretFound as error:
+            await set_aside(hub, self.instance.id, error, self.report)
+            await self._commit_scope(hub, rest)
         data = {
             "what_i_did": handoff.what_i_did,
             "whats_left": handoff.whats_left,

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.clock import Clock
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 LOGGER = logging.getLogger("swarm")
 MAX_LOG_BYTES = 4 << 20
@@ -41,9 +42,9 @@ def say_about(**ids: str) -> None:
 
 
 class _JsonLines(logging.Formatter):
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, secrets: Secrets) -> None:
         super().__init__()
-        self.clock = clock
+        self.clock, self.secrets = clock, secrets
 
     def format(self, record: logging.LogRecord) -> str:
         about = _about.get()
@@ -52,9 +53,9 @@ class _JsonLines(logging.Formatter):
             if value := getattr(record, key, "") or about.get(key, ""):
                 body[key] = str(value)
         body["kind"] = record.name.rpartition(".")[2].replace("swarm", "engine")
-        body["text"] = clean(record.getMessage()[:TEXT_CHARS])
+        body["text"] = clean(self.secrets.redact(record.getMessage())[:TEXT_CHARS])
         if record.exc_info:
-            body["traceback"] = clean(self.formatException(record.exc_info)[-TRACEBACK_CHARS:])
+            body["traceback"] = clean(self.secrets.redact(self.formatException(record.exc_info))[-TRACEBACK_CHARS:])
         return json.dumps(body, ensure_ascii=False)
 
 
@@ -62,7 +63,7 @@ def _level(number: int) -> str:
     return next((name for name, least in reversed([*LEVELS.items()]) if number >= least), "DEBUG")
 
 
-def set_up(path: Path, clock: Clock) -> None:
+def set_up(path: Path, clock: Clock, secrets: Secrets = NO_SECRETS) -> None:
     """Send the engine's diagnostics to ``path``; a file past 4 MiB is kept once as ``.1``.
 
     ``$SWARM_TUI_LOG_LEVEL`` is DEBUG, INFO (the default), WARN or ERROR.
@@ -70,7 +71,7 @@ def set_up(path: Path, clock: Clock) -> None:
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_suffix(".jsonl.1"))
     handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
-    handler.setFormatter(_JsonLines(clock))
+    handler.setFormatter(_JsonLines(clock, secrets))
     level = LEVELS.get(os.environ.get(LEVEL_VARIABLE, "").upper(), logging.INFO)
     for logger in (LOGGER, logging.getLogger("swarm_core")):  # ours, and the modules that know no engine
         for old in logger.handlers:

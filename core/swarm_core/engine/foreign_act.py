@@ -52,7 +52,7 @@ class ForeignAct(AgentAct):
         premises = Premises(
             self.service,
             self.scope,
-            Toolbox(self.scope, standard_tools(self.scope, self.scratch, self.clock), self.service),
+            Toolbox(self.scope, standard_tools(self.scope, self.scratch, self.clock, self.confines), self.service),
             self.clock,
             scribe.hear,
             judge_by_rules(self.scope),
@@ -107,5 +107,5 @@ class HumanAct(ForeignAct, ExternalAct):
         return HumanAdapter(self.handed_in)
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
-        self.limit.reschedule(None)
-        return await super()._converse(hub, log)
+        with self.allowance.excused():
+            return await super()._converse(hub, log)

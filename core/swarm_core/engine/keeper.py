@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from types import FrameType
 
+from swarm_core.tools.jail import kin
+
 from . import crash_points
 
 POISONED_EXIT = 70  # a failed sync: only a fresh start from disk can be trusted
@@ -46,6 +48,7 @@ def keep(serve: Callable[[], int]) -> int:
 def _once(serve: Callable[[], int]) -> int:
     """One life of the engine. Its exit code, negative if a signal ended it."""
     keeper = os.getpid()
+    kin.adopt_orphans()
     pid = os.fork()
     if pid == 0:
         _live(serve, keeper)
@@ -58,7 +61,9 @@ def _once(serve: Callable[[], int]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    kin.end_strays("")  # what agents ran was the engine's to end: it came here when the engine was gone
+    return code
 
 
 def _live(serve: Callable[[], int], keeper: int) -> None:

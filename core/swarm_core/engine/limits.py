@@ -93,7 +93,7 @@ class Paced:
         self._gate = self._limits.gate(self._runner, self._provider, call.model)
         ticket = None if self._has_failed else self._gate.enter_now(call)
         while ticket is None:
-            with self._act.off_the_clock():
+            with self._act.allowance.excused():
                 ticket = await self._wait(call)
             if self._runner.must_wait(self._act.task.id):  # the operator held the task meanwhile
                 ticket.withdraw()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Self
 
-from swarm_core.journal.process import process_start
+from swarm_core.journal.process import is_alive, process_start
 from swarm_core.vocabulary.errors import EngineError, EngineRunning
+
+LETTING_GO_S = 5.0
 
 
 class EngineLock:
@@ -35,25 +38,21 @@ class EngineLock:
             raise EngineError(
                 f"{path} cannot be written: {error.strerror}", hint="check permissions and free space"
             ) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(fd, 4096).decode(errors="replace").strip()
+        holder = os.read(fd, 4096).decode(errors="replace").strip()
+        if not _locked(fd, holder):
             os.close(fd)
             raise EngineRunning(
                 f"another engine works on this repository: {holder or 'unknown process'}",
                 hint="swarm-tui attach opens it; swarm-tui doctor shows it",
-            ) from error
+            )
         root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(root_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked(root_fd, holder):
             os.close(root_fd)
             os.close(fd)
             raise EngineRunning(
                 f"another engine works on {root}; its {path.name} was deleted",
                 hint="swarm-tui attach opens it",
-            ) from error
+            )
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid(), "start": process_start(os.getpid())}).encode() + b"\n", 0)
         return cls(path, fd, root_fd)
@@ -63,3 +62,26 @@ class EngineLock:
         for fd in (self._fd, self._root_fd):
             fcntl.flock(fd, fcntl.LOCK_UN)  # a child that is just being started still has the descriptor
             os.close(fd)
+
+
+def _locked(fd: int, holder: str) -> bool:
+    """Take the lock. A dead holder's children may have it for the moment between their fork and their exec."""
+    deadline_s = time.monotonic() + LETTING_GO_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if not _is_dead(holder) or time.monotonic() > deadline_s:
+                return False
+            time.sleep(0.001)
+        else:
+            return True
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether the process that a lock file names is known to be gone."""
+    try:
+        named = json.loads(holder)
+        return not is_alive(int(named["pid"]), named["start"])
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -143,8 +143,6 @@ class GateAsker:
     def __init__(self, book: Rulebook, act: AgentAct) -> None:
         self.book, self.act, self.runner = book, act, book.runner
         self._waiting = 0
-        self._since_s = 0.0
-        self._until_s: float | None = None
 
     async def ask(self, question: Question) -> Answer:
         view, task = self.runner.view, self.act.task
@@ -214,15 +212,9 @@ class GateAsker:
     @contextmanager
     def _off_the_clock(self) -> Iterator[None]:
         """A person's time to think does not count against the task; several questions may wait at once."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            self._since_s, self._until_s = loop.time(), self.act.limit.when()
-            self.act.limit.reschedule(None)
         self._waiting += 1
         try:
-            yield
+            with self.act.allowance.excused():
+                yield
         finally:
             self._waiting -= 1
-            if not self._waiting and self._until_s is not None:
-                with suppress(RuntimeError):  # the agent is leaving
-                    self.act.limit.reschedule(self._until_s + loop.time() - self._since_s)

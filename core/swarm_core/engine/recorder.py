@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from swarm_core.journal.journal import Journal
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalError, JournalFull, JournalPoisoned
 from swarm_core.vocabulary.events import Draft, Event
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 from swarm_core.vocabulary.view import RunView
 
 from .crash_points import CrashPoint, reached
@@ -60,7 +62,10 @@ _Waiter = tuple[Sequence[Draft], "asyncio.Future[list[Event]]"]
 
 
 class Recorder:
-    """The only caller of a run's ``Journal.append``. ``on_events`` hears what was applied, ``say`` what holds it up."""
+    """The only caller of a run's ``Journal.append``. ``on_events`` hears what was applied, ``say`` what holds it up.
+
+    ``secrets`` are blotted out of every fact before it is checked.
+    """
 
     def __init__(
         self,
@@ -70,7 +75,9 @@ class Recorder:
         on_events: Callable[[Sequence[Event]], None],
         on_fatal: Callable[[BaseException], None],
         say: Callable[[str], None],
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
+        self._secrets = secrets
         self.journal, self.view, self.clock = journal, view, clock
         self._on_events, self._on_fatal, self._say = on_events, on_fatal, say
         self._waiting: list[_Waiter] = []
@@ -86,12 +93,17 @@ class Recorder:
 
         The outcome is looked at even if nobody waits for it; a caller that may be cancelled shields it.
         """
+        drafts = tuple(self._without_secrets(draft) for draft in drafts)
         done: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_look_at)
         self._waiting.append((drafts, done))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="recorder")
         return done
+
+    def _without_secrets(self, draft: Draft) -> Draft:
+        data = self._secrets.redact_data(draft.data)
+        return draft if data is draft.data else replace(draft, data=data)
 
     async def _work(self) -> None:
         try:

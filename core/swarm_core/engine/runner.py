@@ -22,6 +22,7 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RunLayout
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 from swarm_core.vocabulary.spec import SwarmSpec
 
 from .diagnostics import LOGGER
@@ -87,6 +88,7 @@ class Runner:
         *,
         random: Random | None = None,
         papers: Papers | None = None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self.layout, self.journal, self.spec, self.clock, self.say = layout, journal, spec, clock, say
         self.papers = papers or PapersOnDisk(layout, Measures(journal.path, journal.last_seq, journal.events))
@@ -102,7 +104,8 @@ class Runner:
         self.naming = asyncio.Lock()
         self.listeners: list[Callable[[Sequence[Event]], None]] = []
         self.changed = asyncio.Event()
-        self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say)
+        self.secrets = secrets
+        self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say, secrets)
         self._outdated = asyncio.Event()
         self._outdated.set()
         self._fatal: BaseException | None = None

@@ -40,6 +40,7 @@ from .acts import Hands
 from .diagnostics import LOGGER
 from .drift import Drift
 from .inbox import Inbox, Verdict
+from .known_secrets import secrets_of
 from .limits import SharedLimits
 from .models import ModelPool
 from .papers import PapersOnDisk
@@ -165,7 +166,8 @@ class Supervisor:
             await journal.close()
             return
         spec = load(layout.dir / CONFIG_FILE)
-        runner = Runner(layout, journal, spec, self.clock, self.status.say)
+        secrets = await asyncio.to_thread(secrets_of, self.layout.root)
+        runner = Runner(layout, journal, spec, self.clock, self.status.say, secrets=secrets)
         if runner.view.engine_pid:
             data = {"pid": runner.view.engine_pid, "last_seq": runner.view.last_seq}
             await runner.record(Draft("engine.crash_detected", data))
@@ -200,7 +202,8 @@ class Supervisor:
         layout.dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(shutil.copyfile, self.layout.config, layout.dir / CONFIG_FILE)
         journal = await Journal.open(layout.journal, layout.run, self.clock)
-        runner = Runner(layout, journal, spec, self.clock, self.status.say)
+        secrets = await asyncio.to_thread(secrets_of, self.layout.root)
+        runner = Runner(layout, journal, spec, self.clock, self.status.say, secrets=secrets)
         data = {
             "title": goal.splitlines()[0][:TITLE_CHARS],
             "goal": goal,

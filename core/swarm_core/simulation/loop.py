@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -42,6 +43,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.complaints: list[str] = []
         self._now_s = 0.0
         self._at_step: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
         self.set_exception_handler(lambda _, context: self.complaints.append(_complaint(context)))
 
     def time(self) -> float:
@@ -49,7 +51,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def at_step(self, step: int, callback: Callable[[], None]) -> None:
         """Call ``callback`` between two callbacks, when ``step`` of them have run."""
-        heapq.heappush(self._at_step, (step, len(self._at_step), callback))
+        heapq.heappush(self._at_step, (step, next(self._numbers), callback))
 
     def create_task(  # type: ignore[override]  # what tasks take differs from version to version
         self, coro: Coroutine[Any, Any, Any], **options: Any

@@ -1,4 +1,4 @@
-"""The Bash tool: one confined process for each call, with an environment built from an allow-list."""
+"""The Bash tool: commands in a confined shell, with an environment built from an allow-list."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import re
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,16 @@ from typing import Any
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
-from swarm_core.vocabulary.ids import ulid
 
 from .background import Background
 from .base import Tool, ToolDefinition, ToolResult
-from .beneath import open_directory, open_file
-from .confine import Jail, confinement
-from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome, run
+from .beneath import open_directory
+from .confine import Jail
+from .jail.choice import choose
+from .jail.confines import Confines
+from .jail.ladder import Kind, grantable
+from .jail.session import Shell
+from .process import FLOOD_BYTES, KEEP_BYTES, Captured, Outcome
 from .scope import Scope
 from .shell import check_command, restricted_commands
 from .shell_habits import is_no_failure, may_move_on
@@ -38,6 +40,15 @@ _ADDED_CHARS = 600  # what a result says besides the output: how the command end
 
 _INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME")
 _TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT", "RUSTUP_HOME", "GOROOT", "JAVA_HOME", "NVM_DIR")
+_EXCESS = {
+    "processes": "it started too many processes",
+    "memory": "its processes took too much memory",
+    "disk": "it wrote too much, or the disk is nearly full",
+}
+_ABSENT = re.compile(
+    r"""['"‘]?(/[^:'"‘’\n]+)['"’]?: No such file or directory|No such file or directory: ['"](/[^'"\n]+)"""
+)
+_BOXED = tuple(map(Path, ("/proc", "/dev", "/tmp")))
 _REFUSED = re.compile(r"(?:^|: |\] )(?:Permission denied|Read-only file system)\b|PermissionError: \[Errno 13\]", re.M)
 _REFUSED_PATH = re.compile(
     r"""['"‘]?([^\s:'"‘’]*/[^:'"‘’\n]*)['"’]?: (?:Permission denied|Read-only)|(?:denied|system): ['"]([^'"\n]+)"""
@@ -46,8 +57,8 @@ _REFUSED_PATH = re.compile(
 BASH = ToolDefinition(
     name="Bash",
     description=(
-        "Run a Bash command in the worktree and return its output (standard output and error together). Each call is "
-        "a new process in the directory where the last one ended; variables do not persist, and what it leaves running "
+        "Run a Bash command in the worktree and return its output (standard output and error together). Each call "
+        "begins in the directory where the last one ended; variables do not persist, and what it leaves running "
         "is ended with it. For a server or a long job set run_in_background, read it with BashOutput and end it with "
         "TaskStop. Commands write only below your directories and $TMPDIR; there is no network. git is for reading "
         "(status, diff, log, show, grep, blame); record work with the commit tool. Prefer Read, Edit, Write, Glob and "
@@ -105,23 +116,36 @@ def environment(tree: Path, scratch: Path) -> dict[str, str]:
     }
 
 
-def bash_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
+def proxied(port: int) -> dict[str, str]:
+    """What tells programs to use the proxy on this port; nothing without one."""
+    names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+    return dict.fromkeys(names, f"http://127.0.0.1:{port}") if port else {}
+
+
+def bash_tools(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> list[Tool]:
     """Bash in ``scope.tree``, judged as text first, then run in confinement; and the tools for its background."""
     background = Background(clock)
-    shell = _Shell(scope, scratch, clock, background)
-    return [Tool(BASH, shell.call), *background.tools()]
+    commands = _Commands(scope, scratch, clock, background, confines or Confines())
+    return [Tool(BASH, commands.call, close=commands.close), *background.tools()]
 
 
-class _Shell:
-    """The commands of one agent. What lasts from one to the next is the directory."""
+class _Commands:
+    """The commands of one agent. What lasts from one to the next is the directory, and the shell that runs them.
 
-    def __init__(self, scope: Scope, scratch: Path, clock: Clock, background: Background) -> None:
+    A command that goes on in the background keeps the shell it runs in; the next one gets another.
+    """
+
+    def __init__(self, scope: Scope, scratch: Path, clock: Clock, background: Background, confines: Confines) -> None:
+        self._confines = confines
+        self._shell: Shell | None = None
         self._scratch = Path(os.path.realpath(scratch))
         self._scope = replace(scope, scratch=self._scratch)
         self._clock, self._background = clock, background
         self._restricted = restricted_commands(scope.service.tools_restricted)
         self._variables = {"HOME": str(self._scratch), "TMPDIR": str(self._scratch / "tmp")}
         self._directory = self._scope.tree
+        self._kind: Kind = "none"
+        self._roots: tuple[Path, ...] = ()
 
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         command = str(arguments["command"])
@@ -170,23 +194,27 @@ class _Shell:
 
     async def _run(self, command: str, start: Path, limit_s: float, output: Captured) -> tuple[Outcome, str]:
         """Run to the end; also where it ended, empty if it did not tell."""
-        place = f"cwd-{ulid().lower()}"
-        told = shlex.quote(f"pwd -P >{shlex.quote(str(self._scratch / place))}")
-        # The command is an argument, so that its own lines are counted from 1 in what Bash complains about.
-        argv = [_bash(), "--noprofile", "--norc", "-c", f'trap {told} EXIT; eval "shift; $1"', "bash", command]
-        try:
-            outcome = await run(
-                argv,
-                cwd=start,
-                env=environment(self._scope.tree, self._scratch),
-                clock=self._clock,
-                timeout_s=limit_s,
-                jail=lambda: jail_for(self._scope, self._scratch),
-                output=output,
-            )
-        finally:
-            where = await asyncio.to_thread(_told, self._scratch, place)
-        return outcome, where
+        shell, self._shell = self._shell or await self._new_shell(), None
+        outcome, place = await shell.run(command, start, timeout_s=limit_s, output=output)
+        if self._shell is None and shell.is_alive:
+            self._shell = shell
+        else:
+            await shell.close()
+        return outcome, place
+
+    async def _new_shell(self) -> Shell:
+        """Raises PermissionDenied if commands cannot be confined here."""
+        kind = await asyncio.to_thread(choose, self._confines.setting)
+        reach = await asyncio.to_thread(self._confines.reach, self._scope, self._scratch)
+        env = environment(self._scope.tree, self._scratch) | proxied(reach.port)
+        self._kind, self._roots = kind, reach.roots
+        return Shell(_bash(), kind, reach, env, self._clock, self._confines.gateway)
+
+    async def close(self) -> None:
+        """End the shell."""
+        if self._shell is not None:
+            shell, self._shell = self._shell, None
+            await shell.close()
 
     async def _begin(self, command: str, start: Path) -> ToolResult:
         output = Captured()
@@ -224,7 +252,18 @@ class _Shell:
         return ToolResult(f"{text}end it with TaskStop. So far:\n{shown}", target=clean_line(command, 200))
 
     def _finished(self, outcome: Outcome, command: str, timeout_s: float, place: str) -> ToolResult:
-        return _result(outcome, command, timeout_s, self._scope, self._scratch, self._moved(place))
+        result = _result(outcome, command, timeout_s, self._scratch, self._moved(place))
+        denied = self._denial(result.text) if self._kind != "none" else None
+        if denied is None:
+            return result
+        return replace(result, text=f"{result.text}\n[{denied.message}. {denied.hint}.]", denied=denied)
+
+    def _denial(self, text: str) -> PermissionDenied | None:
+        """The refusal that the confinement put into the output, if it looks like one."""
+        if _REFUSED.search(text) is not None:
+            return _refusal(text, self._scope, self._scratch)
+        own = (self._scope.tree, self._scratch, *_BOXED, *self._roots)
+        return _absence(text, own) if self._kind == "bubblewrap" else None
 
     def _moved(self, place: str) -> str:
         """Take over the directory in which a command ended; a notice if that changes something."""
@@ -236,18 +275,6 @@ class _Shell:
             self._directory = self._scope.tree
             return f"\n[{clean_line(place, 200)} is outside your worktree: the next command begins at its top]"
         return f"\n[the next command begins in {clean_line(self._scope.shown(self._directory), 200)}]"
-
-
-def _told(scratch: Path, name: str) -> str:
-    """What a command left in a file of the scratch directory, which is removed; empty if that is not one line."""
-    try:
-        with open(open_file(scratch, (name,)), "rb") as file:
-            data = file.read(8192) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
-        (scratch / name).unlink()
-    except OSError:
-        return ""
-    text = os.fsdecode(data)
-    return text.removesuffix("\n") if text.startswith("/") and text.endswith("\n") else ""
 
 
 def _bash() -> str:
@@ -267,7 +294,7 @@ def jail_for(scope: Scope, scratch: Path, *, connects: bool = False) -> Jail:
     held: list[int] = []
     try:
         for parts in scope.writable:
-            if (fd := _grantable(scope.tree, parts)) is not None:
+            if (fd := grantable(scope.tree, parts)) is not None:
                 held.append(fd)
         held.append(open_directory(scratch, ()))
         return Jail(held, connects=connects)
@@ -276,26 +303,7 @@ def jail_for(scope: Scope, scratch: Path, *, connects: bool = False) -> Jail:
             os.close(fd)
 
 
-def _grantable(tree: Path, parts: tuple[str, ...]) -> int | None:
-    """A directory of the service or a single file; None where a symbolic link stands in its place."""
-    try:
-        return open_directory(tree, parts, make=True)
-    except NotADirectoryError:
-        try:
-            parent = open_directory(tree, parts[:-1])
-        except NotADirectoryError:
-            return None
-        try:
-            fd = os.open(parts[-1], getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        finally:
-            os.close(parent)
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd
-        os.close(fd)
-        return None
-
-
-def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scratch: Path, moved: str) -> ToolResult:
+def _result(outcome: Outcome, command: str, timeout_s: float, scratch: Path, moved: str) -> ToolResult:
     """The text for the model. Runs off the loop: it may decode megabytes and write a file."""
     failed = outcome.ended_by != "exit" or outcome.exit_code != 0
     text = _shown(outcome.output, scratch, failed)
@@ -307,6 +315,8 @@ def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scra
         text = f"Stopped after {timeout_s:g} s (timeout).\n{text}"
     elif outcome.ended_by == "flood":
         text = f"Stopped: it printed more than {FLOOD_BYTES // 2**20} MiB.\n{text}"
+    elif outcome.ended_by != "exit":
+        text = f"Stopped: {_EXCESS[outcome.ended_by]}.\n{text}"
     elif outcome.exit_code < 0:
         text = f"Ended by signal {-outcome.exit_code} ({signal.strsignal(-outcome.exit_code)}).\n{text}"
     elif outcome.exit_code:
@@ -314,10 +324,7 @@ def _result(outcome: Outcome, command: str, timeout_s: float, scope: Scope, scra
         is_error = not is_no_failure(command, outcome.exit_code)
     else:
         is_error = False
-    denied = _denial(text, scope, scratch) if confinement() != "none" else None
-    if denied is not None:
-        text += f"\n[{denied.message}. {denied.hint}.]"
-    return ToolResult(text, is_error, target=clean_line(command, 200), denied=denied)
+    return ToolResult(text, is_error, target=clean_line(command, 200))
 
 
 def _shown(output: Captured, scratch: Path, failed: bool) -> str:
@@ -335,10 +342,7 @@ def _shown(output: Captured, scratch: Path, failed: bool) -> str:
     return preview(text, tail.rstrip("\n"), f"{output.size_bytes} bytes of output; {where}")
 
 
-def _denial(text: str, scope: Scope, scratch: Path) -> PermissionDenied | None:
-    """The refusal that the confinement put into the output, if it looks like one."""
-    if _REFUSED.search(text) is None:
-        return None
+def _refusal(text: str, scope: Scope, scratch: Path) -> PermissionDenied:
     where = _REFUSED_PATH.search(text)
     target = clean_line((where[1] or where[2]) if where else "", 200)
     allowed = [f"{scope.shown(scope.tree.joinpath(*parts))}" for parts in scope.writable]
@@ -348,3 +352,17 @@ def _denial(text: str, scope: Scope, scratch: Path) -> PermissionDenied | None:
         target=target,
         hint=f"commands write only below {', '.join([*allowed, str(scratch)])} and have no network",
     )
+
+
+def _absence(text: str, own: Sequence[Path]) -> PermissionDenied | None:
+    """In a box, what is outside is not there. Said of every such place, whether there is something or not."""
+    for found in _ABSENT.finditer(text):
+        path = os.path.normpath(found[1] or found[2])
+        if not any(Path(path).is_relative_to(top) for top in own):
+            return PermissionDenied(
+                f"{clean_line(path, 200)} is outside what commands can see",
+                rule="confined",
+                target=clean_line(path, 200),
+                hint="commands see the worktree, $TMPDIR and the installed programs",
+            )
+    return None

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from swarm_core.vocabulary.ids import ulid
 
-from .confine import Jail
-from .process import _Exit, _signal_group, _spawner
+from .jail.ladder import Prepared
+from .process import Exit, _signal_group, _spawner
 
 MARK = "SWARM_CHILD"
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -44,7 +44,7 @@ class Child:
         assert process.stdin
         self._process, self._mark = process, mark
         self._loop = asyncio.get_running_loop()
-        self._gone = _Exit(self._loop, process)
+        self._gone = Exit(self._loop, process)
         self._input = process.stdin.fileno()
         os.set_blocking(self._input, False)
         self._turn = asyncio.Lock()
@@ -63,7 +63,7 @@ class Child:
 
     @classmethod
     async def start(
-        cls, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], jail: Callable[[], Jail] | None = None
+        cls, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], jail: Callable[[], Prepared] | None = None
     ) -> Child:
         """Start ``argv`` with three pipes. ``jail`` is called off the loop, right before the fork.
 
@@ -210,12 +210,12 @@ class Child:
 
 
 def _fork(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], jail: Callable[[], Jail] | None
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], jail: Callable[[], Prepared] | None
 ) -> subprocess.Popen[bytes]:
     made = jail() if jail else None
     try:
         return subprocess.Popen(
-            argv,
+            made.wrap(argv, cwd) if made else argv,
             cwd=cwd,
             env=env,
             stdin=subprocess.PIPE,
@@ -223,6 +223,7 @@ def _fork(
             stderr=subprocess.PIPE,
             start_new_session=True,
             preexec_fn=made.in_child if made else None,
+            pass_fds=made.pass_fds if made else (),
         )
     finally:
         if made is not None:

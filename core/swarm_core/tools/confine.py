@@ -1,10 +1,11 @@
-"""Write confinement of child processes with Landlock (Linux 5.13 and later), called through ctypes.
+"""Confinement of child processes with Landlock (Linux 5.13 and later), called through ctypes.
 
-Inside, writing, creating, renaming and removing work only below the given directories. TCP connections and signals to
-processes outside are refused (where the kernel's ABI can), other processes' memory and environment cannot be read,
-and nobody gains privileges by running a program.
-Reading is not limited, nor are UDP, path-named UNIX sockets and changes of mode or owner: Landlock cannot tell them.
-A ``.git`` entry inside a wholly writable tree cannot be protected either; the engine never trusts that entry.
+Inside, writing, creating, renaming and removing work only below the given directories, and reading only there and
+below ``reads``, if they are given. TCP and signals to processes outside are refused (where the kernel's ABI can), other
+processes' memory and environment cannot be read, and nobody gains privileges by running a program.
+What Landlock cannot tell (UDP, UNIX sockets with a name) is refused by a filter of system calls. Neither limits what
+shows of a file without opening it (its name, size and times), nor changes of mode or owner.
+A ``.git`` entry inside a wholly writable tree cannot be protected; the engine never trusts that entry.
 
 Constants: include/uapi/linux/landlock.h of the Linux source.
 """
@@ -18,7 +19,7 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -26,23 +27,29 @@ from typing import Any, Literal, Self
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
 _RULE_PATH_BENEATH = 1
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_RULE_PORT = 2
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+_SECCOMP_FILTER = 2
 # What a root engine (a container, say) does not hand down: with CAP_PERFMON or CAP_SYS_PTRACE a child reads the keys in
 # the environment of any process in /proc, the others reach around the file system. capability(7) has the numbers:
 # DAC_READ_SEARCH LINUX_IMMUTABLE NET_ADMIN NET_RAW SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_ADMIN SYS_BOOT
 # SYS_TIME MKNOD SYSLOG PERFMON BPF CHECKPOINT_RESTORE
 _CAPABILITIES = (2, 9, 12, 13, 16, 17, 18, 19, 21, 22, 25, 27, 34, 38, 39, 40)
 
-_WRITE_FILE, _REFER, _TRUNCATE = 1 << 1, 1 << 13, 1 << 14
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REFER, _TRUNCATE, _IOCTL_DEVICE = 1 << 13, 1 << 14, 1 << 15
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
 _REMOVE_DIR, _REMOVE_FILE = 1 << 4, 1 << 5
 _MAKE_CHAR, _MAKE_DIR, _MAKE_REG, _MAKE_SOCK, _MAKE_FIFO, _MAKE_BLOCK, _MAKE_SYM = (1 << bit for bit in range(6, 13))
 _DEVICES = _MAKE_CHAR | _MAKE_BLOCK  # refused everywhere: a device node is a way around every path
 _CREATE = _MAKE_DIR | _MAKE_REG | _MAKE_SOCK | _MAKE_FIFO | _MAKE_SYM
-_CONNECT_TCP = 1 << 1
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _SCOPE_ABSTRACT_UNIX, _SCOPE_SIGNAL = 1 << 0, 1 << 1
 
 # /dev/shm is where semaphores of multiprocessing live. Terminals are left out: writing to one paints it.
 ALWAYS_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/shm")
+# /proc shows the names and command lines of other processes, but nothing of what is in them.
+ALWAYS_READABLE = ("/dev/random", "/dev/urandom", "/proc")
 
 
 @functools.cache
@@ -64,9 +71,10 @@ def confinement() -> Literal["landlock", "none"]:
     return "landlock" if landlock_abi() else "none"
 
 
-def _handled(abi: int) -> int:
-    rights = _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _CREATE | _DEVICES
-    return rights | (_REFER if abi >= 2 else 0) | (_TRUNCATE if abi >= 3 else 0)
+def _handled(abi: int, *, reads: bool) -> int:
+    rights = _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _CREATE | _DEVICES | (_READ if reads else 0)
+    rights |= (_REFER if abi >= 2 else 0) | (_TRUNCATE if abi >= 3 else 0)
+    return rights | (_IOCTL_DEVICE if abi >= 5 and reads else 0)
 
 
 def _failed(what: str) -> OSError:
@@ -74,19 +82,46 @@ def _failed(what: str) -> OSError:
     return OSError(code, f"{what}: {os.strerror(code)}")
 
 
+def pass_away_with_parent() -> Callable[[], None]:
+    """What a child runs before exec so that the kernel kills it when the thread that forked it ends."""
+    if sys.platform != "linux":
+        return lambda: None
+    prctl, parent, kill, zero = _libc().prctl, os.getpid(), ctypes.c_ulong(signal.SIGKILL), ctypes.c_ulong(0)
+
+    def apply() -> None:
+        prctl(_PR_SET_PDEATHSIG, kill, zero, zero, zero)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return apply
+
+
 class Jail:
     """A prepared confinement; ``in_child`` applies it between fork and exec. Close it after the fork.
 
-    ``writable`` are descriptors of directories or files; they stay the caller's. Raises OSError.
+    ``writable`` are descriptors of directories or files; they stay the caller's. ``reads`` are paths that may be read
+    besides; None leaves reading alone. ``port`` is a TCP port that may be connected to, ``connects`` any. ``limit``
+    runs in the child. ``code`` is a filter of system calls. Raises OSError.
     """
 
-    def __init__(self, writable: Iterable[int], *, connects: bool = False) -> None:
-        self._ruleset = -1
+    pass_fds: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        writable: Iterable[int],
+        *,
+        reads: Iterable[Path] | None = None,
+        connects: bool = False,
+        port: int = 0,
+        limit: Callable[[], None] | None = None,
+        code: bytes = b"",
+    ) -> None:
+        self._ruleset, self._limit, self._code = -1, limit, code
         abi = landlock_abi()
         if not abi:
             return
-        handled = _handled(abi)
-        network = _CONNECT_TCP if abi >= 4 and not connects else 0
+        handled = _handled(abi, reads=reads is not None)
+        network = _BIND_TCP | _CONNECT_TCP if abi >= 4 and not connects else 0
         scoped = _SCOPE_SIGNAL | _SCOPE_ABSTRACT_UNIX if abi >= 6 else 0
         attributes = struct.pack("=QQQ", handled, network, scoped)[: 8 if abi < 4 else 16 if abi < 6 else 24]
         self._ruleset = int(
@@ -96,26 +131,41 @@ class Jail:
             raise _failed("landlock_create_ruleset")
         try:
             for fd in writable:
-                self._allow(fd, handled)
-            for path in ALWAYS_WRITABLE:
-                if Path(path).exists():
-                    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-                    try:
-                        self._allow(fd, handled)
-                    finally:
-                        os.close(fd)
+                self._allow(fd, handled & ~_DEVICES)
+            self._open(map(Path, ALWAYS_WRITABLE), handled & ~_DEVICES)
+            if reads is not None:
+                self._open(map(Path, ALWAYS_READABLE), handled & _READ)
+                self._open(reads, handled & _READ)
+            if network and port:
+                self._rule(_RULE_PORT, struct.pack("=QQ", _CONNECT_TCP, port))
         except BaseException:
             self.close()
             raise
 
-    def _allow(self, fd: int, handled: int) -> None:
+    def _open(self, paths: Iterable[Path], rights: int) -> None:
+        for path in paths:
+            try:
+                fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            except OSError:
+                continue  # what is not there needs no leave
+            try:
+                self._allow(fd, rights)
+            finally:
+                os.close(fd)
+
+    def _allow(self, fd: int, rights: int) -> None:
         is_directory = os.path.isdir(f"/proc/self/fd/{fd}")  # noqa: PTH112 - a descriptor, not a path
-        rights = handled & ~_DEVICES if is_directory else handled & (_WRITE_FILE | _TRUNCATE)
-        rule = struct.pack("=Qi", rights, fd)
-        if _libc().syscall(
-            _ADD_RULE, ctypes.c_int(self._ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, ctypes.c_uint(0)
-        ):
+        rights = rights if is_directory else rights & (_EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEVICE)
+        self._rule(_RULE_PATH_BENEATH, struct.pack("=Qi", rights, fd))
+
+    def _rule(self, kind: int, rule: bytes) -> None:
+        if _libc().syscall(_ADD_RULE, ctypes.c_int(self._ruleset), ctypes.c_int(kind), rule, ctypes.c_uint(0)):
             raise _failed("landlock_add_rule")
+
+    def wrap(self, argv: Sequence[str], cwd: Path) -> list[str]:
+        """``argv`` as it is started."""
+        del cwd
+        return list(argv)
 
     @property
     def in_child(self) -> Callable[[], None] | None:
@@ -123,29 +173,29 @@ class Jail:
 
         Everything is looked up here, in the parent; the child only makes system calls.
         """
+        leave, limit = pass_away_with_parent(), self._limit or (lambda: None)
         if sys.platform != "linux":
-            return None
-        libc, ruleset, parent = _libc(), ctypes.c_int(self._ruleset), os.getpid()
+            return limit
+        libc, ruleset = _libc(), ctypes.c_int(self._ruleset)
         prctl, syscall, restrict = libc.prctl, libc.syscall, ctypes.c_long(_RESTRICT_SELF)
-        kill, one, zero, unsigned_zero = (
-            ctypes.c_ulong(signal.SIGKILL),
-            ctypes.c_ulong(1),
-            ctypes.c_ulong(0),
-            ctypes.c_uint(0),
-        )
-        confined = self._ruleset >= 0
+        one, zero, unsigned_zero = ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_uint(0)
+        confined, code = self._ruleset >= 0, self._code
         dropped = [ctypes.c_ulong(number) for number in _CAPABILITIES] if os.geteuid() == 0 else []
+        steps = ctypes.create_string_buffer(code, len(code))
+        filtered = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(steps))
+        set_filter, mode = ctypes.c_int(_PR_SET_SECCOMP), ctypes.c_ulong(_SECCOMP_FILTER)
 
         def apply() -> None:
-            prctl(_PR_SET_PDEATHSIG, kill, zero, zero, zero)
-            if os.getppid() != parent:
-                os._exit(1)
+            leave()
+            limit()
             for capability in dropped:
                 prctl(_PR_CAPBSET_DROP, capability, zero, zero, zero)
-            if confined and (
-                prctl(_PR_SET_NO_NEW_PRIVS, one, zero, zero, zero) or syscall(restrict, ruleset, unsigned_zero)
-            ):
+            if (confined or code) and prctl(_PR_SET_NO_NEW_PRIVS, one, zero, zero, zero):
+                raise OSError(ctypes.get_errno(), "no_new_privs")
+            if confined and syscall(restrict, ruleset, unsigned_zero):
                 raise OSError(ctypes.get_errno(), "landlock_restrict_self")
+            if code and steps and prctl(set_filter, mode, filtered, zero, zero):
+                raise OSError(ctypes.get_errno(), "seccomp")
 
         return apply
 

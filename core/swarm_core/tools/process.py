@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -17,7 +18,8 @@ from typing import Literal
 
 from swarm_core.vocabulary.clock import Clock
 
-from .confine import Jail
+from .jail import kin
+from .jail.ladder import Prepared
 
 TERM_GRACE_S = 2.0
 DRAIN_S = 0.15
@@ -26,6 +28,7 @@ KEEP_BYTES = 8 * 1024 * 1024
 TAIL_BYTES = 256 * 1024
 FLOOD_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+Ending = Literal["exit", "timeout", "flood", "processes", "memory", "disk"]
 
 
 class Captured:
@@ -50,7 +53,7 @@ class Outcome:
     """How a process ended. ``exit_code`` is negative for a signal; ``holds_output``: children outlived it."""
 
     exit_code: int
-    ended_by: Literal["exit", "timeout", "flood"]
+    ended_by: Ending
     output: Captured
     holds_output: bool = False
 
@@ -61,7 +64,7 @@ def _spawner() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawn")
 
 
-class _Reader:
+class Reader:
     """Gathers what comes out of a pipe, a chunk for each turn of the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, captured: Captured) -> None:
@@ -101,7 +104,7 @@ class _Reader:
         self.flooded.cancel()
 
 
-class _Exit:
+class Exit:
     """Tells when a process is a zombie, before its number can belong to another one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, process: subprocess.Popen[bytes]) -> None:
@@ -136,48 +139,64 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         os.killpg(process.pid, number)
 
 
-def _discard(process: subprocess.Popen[bytes]) -> None:
+def discard(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, all that came from it and is still below it, and bury it. Blocks until that is done."""
+    kin.end_family(process.pid)
     _signal_group(process, signal.SIGKILL)
     process.wait()
+    kin.LIVE.pids.discard(process.pid)
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """What is forked, with the descriptor it alone closes: a cancelled caller may be gone by then."""
+class Start:
+    """What is forked, with the descriptors it alone closes: a cancelled caller may be gone by then.
+
+    ``stdin`` is -1 for none; ``shared`` are descriptors the process gets under their own numbers.
+    """
 
     argv: Sequence[str]
     cwd: Path
     env: Mapping[str, str]
     write_end: int
-    jail: Callable[[], Jail] | None
+    jail: Callable[[], Prepared] | None
+    stdin: int = -1
+    shared: tuple[int, ...] = ()
 
     def __call__(self) -> subprocess.Popen[bytes]:
         try:
-            with self.jail() if self.jail else contextlib.nullcontext() as jail:
-                return subprocess.Popen(
-                    self.argv,
+            with self.jail() if self.jail else contextlib.nullcontext() as jail, kin.LIVE.starting():
+                process = subprocess.Popen(
+                    jail.wrap(self.argv, self.cwd) if jail else self.argv,
                     cwd=self.cwd,
                     env=self.env,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.DEVNULL if self.stdin < 0 else self.stdin,
                     stdout=self.write_end,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     preexec_fn=jail.in_child if jail else None,
+                    pass_fds=(*self.shared, *(jail.pass_fds if jail else ())),
                 )
+                kin.LIVE.pids.add(process.pid)
+                return process
         finally:
-            os.close(self.write_end)
+            self.close()
+
+    def close(self) -> None:
+        for fd in (self.write_end, self.stdin, *self.shared):
+            if fd >= 0:
+                os.close(fd)
 
 
-async def _spawn(start: _Start) -> subprocess.Popen[bytes]:
+async def spawn(start: Start) -> subprocess.Popen[bytes]:
     """Fork off the loop. Cancelled meanwhile, the process that comes out is killed and reaped."""
     starting = _spawner().submit(start)
     try:
         return await asyncio.shield(asyncio.wrap_future(starting))
     except asyncio.CancelledError:
         if starting.cancel():
-            os.close(start.write_end)
+            start.close()
         else:
-            starting.add_done_callback(lambda done: None if done.exception() else _discard(done.result()))
+            starting.add_done_callback(lambda done: None if done.exception() else discard(done.result()))
         raise
 
 
@@ -188,7 +207,7 @@ async def run(
     env: Mapping[str, str],
     clock: Clock,
     timeout_s: float,
-    jail: Callable[[], Jail] | None = None,
+    jail: Callable[[], Prepared] | None = None,
     output: Captured | None = None,
 ) -> Outcome:
     """Run ``argv`` without input, in its own session; standard output and error are one stream.
@@ -201,10 +220,12 @@ async def run(
     """
     loop = asyncio.get_running_loop()
     read_end, write_end = os.pipe()
-    reader = _Reader(loop, read_end, output or Captured())
+    reader = Reader(loop, read_end, output or Captured())
     try:
-        process = await _spawn(_Start(argv, cwd, env, write_end, jail))
-        return await _watch(loop, process, reader, clock, timeout_s)
+        mark = secrets.token_hex(8)
+        kin.adopt_orphans()
+        process = await spawn(Start(argv, cwd, {**env, kin.MARK: mark}, write_end, jail))
+        return await _watch(loop, process, reader, clock, timeout_s, mark)
     finally:
         reader.close()
 
@@ -212,13 +233,14 @@ async def run(
 async def _watch(
     loop: asyncio.AbstractEventLoop,
     process: subprocess.Popen[bytes],
-    reader: _Reader,
+    reader: Reader,
     clock: Clock,
     timeout_s: float,
+    mark: str,
 ) -> Outcome:
-    ended_by: Literal["exit", "timeout", "flood"] = "exit"
+    ended_by: Ending = "exit"
     holds_output = False
-    gone = _Exit(loop, process)
+    gone = Exit(loop, process)
     timer = asyncio.ensure_future(clock.sleep(timeout_s))
     try:
         await asyncio.wait({gone.future, reader.flooded, timer}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +260,11 @@ async def _watch(
         finally:
             gone.close()
             if process.poll() is None:
-                threading.Thread(target=process.wait, daemon=True).start()
+                threading.Thread(target=discard, args=(process,), daemon=True).start()
+            else:
+                kin.LIVE.pids.discard(process.pid)
+            if kin.LIVE.strays(mark):
+                threading.Thread(target=kin.end_strays, args=(mark,), daemon=True).start()
     reader.sweep()
     return Outcome(
         -signal.SIGKILL if process.returncode is None else process.returncode, ended_by, reader.captured, holds_output

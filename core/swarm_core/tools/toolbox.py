@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from swarm_core.vocabulary.spec import ALL_TOOLS, ServiceSpec
 from .base import Tool, ToolDefinition, ToolResult
 from .bash import bash_tools
 from .files import file_tools
+from .fingerprint import fingerprint
+from .jail.confines import Confines
 from .permissions.permission import Permission
 from .schema import size_chars, violations
 from .scope import Scope
@@ -35,6 +37,8 @@ OWN = frozenset({"artifact_write", "update_status", "finding", "question", "ask_
 COORDINATION = frozenset({"commit", "handoff", "plan_tasks", "change_plan", "request_tasks"}) | OWN
 WORKERS_ONLY = frozenset({"commit", "request_tasks", "artifact_write", "ask_architect"})
 READ_ONLY = frozenset({"Read", "Glob", "Grep"})
+# What is recorded or written twice is there once.
+REPEATABLE = OWN | {"Write", "commit", "request_tasks"}
 _COMES_WITH = {"BashOutput": "Bash", "TaskStop": "Bash", "Skill": "Read"}
 MAX_INPUT_CHARS = 10 * 1024 * 1024
 _TARGETS = (
@@ -44,14 +48,17 @@ _TARGETS = (
 _log = logging.getLogger(__name__)
 
 
-def standard_tools(scope: Scope, scratch: Path, clock: Clock) -> list[Tool]:
-    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs."""
+def standard_tools(scope: Scope, scratch: Path, clock: Clock, confines: Confines | None = None) -> list[Tool]:
+    """Files, searches, commands, skills and the web, in this order. ``scratch`` becomes HOME and holds long outputs.
+
+    ``confines`` is what the engine knows about the confinement of the commands.
+    """
     scope = replace(scope, scratch=scratch)
     web = web_tools(scope.service, scratch, clock)
     return [
         *file_tools(scope),
         *search_tools(scope, clock),
-        *bash_tools(scope, scratch, clock),
+        *bash_tools(scope, scratch, clock, confines),
         *skill_tools(scope),
         *web,
     ]
@@ -102,8 +109,24 @@ class Toolbox:
                 with contextlib.suppress(Exception):
                     await tool.close()
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Check and run one call. Refusals and failures come back as error results with what to do next."""
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a call that was begun and never finished may simply be made again."""
+        return name in REPEATABLE or self.is_read_only(name)
+
+    async def mark(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """The fingerprint of the file that an Edit is about to change; empty for every other call."""
+        path = arguments.get("file_path")
+        if name != "Edit" or not isinstance(path, str):
+            return ""
+        return await asyncio.to_thread(fingerprint, self._scope, path)
+
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> ToolResult:
+        """Check and run one call. Refusals and failures come back as error results with what to do next.
+
+        ``begin`` is awaited when everybody has agreed and the tool is about to run; a SwarmError of it is the result.
+        """
         target = _target(arguments)
         try:
             tool = self._offered.get(name)
@@ -117,6 +140,8 @@ class Toolbox:
                 return ToolResult(f"{name} was not called: {'; '.join(wrong[:5])}", is_error=True, target=target)
             if self._permission is not None:
                 await self._permission.check(name, arguments)
+            if begin is not None:
+                await begin()
             result = await tool.run(arguments)
         except PermissionDenied as denial:
             result = ToolResult(str(denial), is_error=True, target=target, denied=denial)

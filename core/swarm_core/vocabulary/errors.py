@@ -161,7 +161,8 @@ class ModelFailure(StrEnum):
     TRUNCATED = "truncated"  # the stream ended without message_stop
     SILENT = "silent"  # no event for longer than the idle limit
     AUTH = "auth"  # 401, 403, no key
-    REQUEST = "request"  # 400, 413, 404: sending it again cannot help
+    REQUEST = "request"  # 400, 404: sending it again cannot help
+    CONTEXT = "context"  # 413, or a prompt that is too long: the task has to be split
     SPEND = "spend"  # a spend cap: stop, do not loop
 
 

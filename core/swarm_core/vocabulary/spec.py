@@ -12,6 +12,7 @@ ADAPTERS = ("anthropic", "scripted", "external", "acp", "headless", "human")
 PROFILES = ("claude", "codex")
 ACCESS_LEVELS = ("scoped", "global_read", "none")
 ALL_TOOLS = "all"
+CONFINEMENTS = ("auto", "bubblewrap", "landlock", "none")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -165,7 +166,7 @@ class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
     ``effort`` is how hard every agent thinks, empty for each model's own; it is one for all, because agents of a model
-    with different efforts share no cache.
+    with different efforts share no cache. ``confinement`` is what their commands have to be confined by.
     """
 
     services: Mapping[str, ServiceSpec]
@@ -173,6 +174,7 @@ class SwarmSpec:
     max_parallel: int = 4
     script: str = "rehearsal"
     effort: str = ""
+    confinement: str = "auto"
     sha256: str = ""
     warnings: tuple[str, ...] = field(default=())
     budgets: tuple[BudgetSpec, ...] = ()

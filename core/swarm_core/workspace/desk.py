@@ -31,6 +31,7 @@ from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.entities import Stat
 from swarm_core.vocabulary.errors import RepositoryError, WorkspaceError
 from swarm_core.vocabulary.layout import RunLayout
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from . import files
 from .git import Output, git
@@ -84,8 +85,8 @@ _DESK_SETTINGS = """\
 class Desk:
     """Runs git on the hub for the engine. ``base`` and ``base_ref`` are known after ``open``."""
 
-    def __init__(self, layout: RunLayout, clock: Clock) -> None:
-        self.layout, self.clock = layout, clock
+    def __init__(self, layout: RunLayout, clock: Clock, secrets: Secrets = NO_SECRETS) -> None:
+        self.layout, self.clock, self.secrets = layout, clock, secrets
         self.root = layout.repo.root
         self.hub = layout.hub
         self.state = layout.state_dir

@@ -9,6 +9,7 @@ from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.errors import WorkspaceError
 from swarm_core.vocabulary.ids import SLUG
 from swarm_core.vocabulary.layout import RunLayout
+from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
 from . import files, merging
 from .desk import INTEGRATION, Desk
@@ -35,7 +36,14 @@ class Hub:
         self.landing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, layout: RunLayout, base: str | None = None, *, clock: Clock | None = None) -> Hub:
+    async def open(
+        cls,
+        layout: RunLayout,
+        base: str | None = None,
+        *,
+        clock: Clock | None = None,
+        secrets: Secrets = NO_SECRETS,
+    ) -> Hub:
         """Adopt the run's hub, or build it on ``base`` (a branch or commit; HEAD if None).
 
         A crash at any point is repaired by calling it again. The only write to the operator's repository is
@@ -44,7 +52,7 @@ class Hub:
         """
         if not SLUG.fullmatch(layout.run):
             raise WorkspaceError(f"{layout.run!r} cannot name a run", hint="lower-case letters, digits and dashes")
-        hub = cls(Desk(layout, clock or SystemClock()))
+        hub = cls(Desk(layout, clock or SystemClock(), secrets))
         await hub.desk.open(base)
         known = {path.name for path in (hub.desk.dir / "trees").iterdir() if (path / "stand.json").is_file()}
         for home in (layout.trees, hub.desk.hub / "worktrees"):
@@ -130,6 +138,7 @@ class Hub:
         ``author`` is a name or ``Name <address>``. Files over 8 MiB, repositories inside the tree and things that are
         neither file nor link are left out and named in ``skipped``. After ``start_conflict`` the commit is a merge,
         made even if nothing else changed; it is refused, with the files' names, while conflict markers are left.
+        Raises SecretFound if it would hold one of ``secrets`` that the same file did not hold before.
         """
         return await self._tree(instance).commit(message, allowed=allowed, trailers=trailers, author=author)
 

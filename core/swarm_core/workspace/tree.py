@@ -25,6 +25,7 @@ from .content import MAX_FILE_BYTES, dropped_by, is_leaf, markers, move, why_not
 from .desk import Desk
 from .facts import Change, Commit, Kind, Skipped, Tampering, Tree
 from .git import Output
+from .inspection import SecretFound, refuse_secret_files, refuse_secrets, tells_a_secret
 from .message import compose
 
 A = TypeVar("A")
@@ -222,11 +223,11 @@ class AgentTree:
 
         ``there`` is what differs from ``stand`` now, ``stray`` what the branch in the hub says.
 
-        What a snapshot cannot hold (huge files, repositories inside the tree) is moved into quarantine.
+        What a snapshot cannot hold (huge files, repositories inside the tree, secrets) is moved into quarantine.
         """
         changes, place = [], None
         for change in there:
-            if why_not(self.path, change.path):
+            if why_not(self.path, change.path) or await tells_a_secret(self.desk, self.path, stand.tree, change.path):
                 place = place or self.desk.quarantine(self.instance)
                 move(self.path, change.path, place)
             else:
@@ -295,11 +296,17 @@ class AgentTree:
                     skipped.append(Skipped(change.path, reason))
                 else:
                     wanted.append(change.path)
+            await refuse_secret_files(self.desk, self.path, stand.tree, wanted)
             tree, scratch = await self._staged(stand, wanted)
             if tree == stand.tree and not stand.onto:
                 scratch.unlink()
                 return None
-            text = compose(message, trailers)
+            try:
+                await refuse_secrets(self.desk, stand.tree, tree)
+            except SecretFound:
+                scratch.unlink()
+                raise
+            text = compose(self.desk.secrets.redact(message), trailers)
             parents = [stand.tip, stand.onto] if stand.onto else [stand.tip]
             oid = await self.desk.commit(tree, parents, text, author)
             await self._mirror(oid, stand.tip, "commit")

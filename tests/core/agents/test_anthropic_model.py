@@ -147,7 +147,7 @@ SPEND_CODE = "enforced_spend_limit_reached"
         (failure(403, "permission_error"), ModelFailure.AUTH, None),
         (failure(400, "invalid_request_error"), ModelFailure.REQUEST, None),
         (failure(404, "not_found_error"), ModelFailure.REQUEST, None),
-        (failure(413, "request_too_large"), ModelFailure.REQUEST, None),
+        (failure(413, "request_too_large"), ModelFailure.CONTEXT, None),
     ],
 )
 async def test_an_answer_of_the_server_becomes_its_kind(
@@ -272,6 +272,16 @@ async def test_no_key_is_said_with_the_next_step(key: str | None, monkeypatch: p
     assert "ANTHROPIC_API_KEY" in caught.value.hint
 
 
+@pytest.mark.parametrize("ending", ["close", "hang", "drop", "ping"])
+async def test_one_connection_serves_all_turns_and_nothing_behind_a_whole_one_is_waited_for(ending: str) -> None:
+    async with talking(Answer(HELLO, ending=ending), Answer(HELLO), Answer(HELLO)) as (model, server):
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                assert isinstance((await everything(model))[-1], Turn)
+
+    assert server.connections == (1 if ending == "close" else 2)
+
+
 async def test_leaving_a_stream_early_gives_the_connection_back() -> None:
     async with talking(Answer(HELLO[:4], ending="hang")) as (model, server):
         stream = model.stream(REQUEST)
@@ -319,6 +329,24 @@ def test_every_error_the_library_exports_has_a_row() -> None:
     assert not missing, f"map these in failures.py: {sorted(missing)}"
     ours = {"TransportError", "DecodingError", "InvalidURL", "StreamTruncated"}
     assert not KIND_OF_CLASS.keys() - exported - ours, "a row for a class that is gone"
+
+
+def test_no_error_class_of_the_library_is_unknown_wherever_it_is_defined() -> None:
+    import importlib
+
+    import anthropic
+    import httpx2
+
+    for name in ("_exceptions", "lib", "lib.streaming", "lib.credentials"):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(f"anthropic.{name}")
+    pending: list[type] = [anthropic.AnthropicError, httpx2.TransportError]
+    while pending:
+        kind = pending.pop()
+        pending.extend(kind.__subclasses__())
+        assert any(ancestor.__name__ in KIND_OF_CLASS for ancestor in kind.__mro__), kind
+        if kind.__module__ == "anthropic._exceptions":
+            assert kind.__name__ in KIND_OF_CLASS, f"map {kind.__name__} in failures.py"
 
 
 def test_every_error_type_the_library_knows_has_a_row() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.support.agents import SteppingClock
 
 from swarm_core.agents.log import LINE_CHARS, AgentLog
+from swarm_core.vocabulary.secrets import BLOT, Secrets
 
 
 def lines(path: Path) -> list[tuple[str, str]]:
@@ -79,3 +80,14 @@ def test_a_log_that_was_deleted_begins_again_and_one_that_cannot_be_written_is_s
     (tmp_path / "logs").write_text("a file in the way")
     log.write("note", "three")
     assert (tmp_path / "logs").read_text() == "a file in the way"
+
+
+def test_a_secret_that_comes_in_pieces_or_across_a_cut_is_never_written(tmp_path: Path) -> None:
+    secret = "canary-41d7-a9b2"
+    for before in (*range(LINE_CHARS - 20, LINE_CHARS + 20), 2 * LINE_CHARS - 8):
+        log = AgentLog(tmp_path / f"{before}.log", SteppingClock(), secrets=Secrets([secret]))
+        for letter in "x" * before + secret + "y" * 1200 + "\n" + secret:
+            log.stream("say", letter)
+        log.write("result", f"one\n{secret}")
+        text = "".join(text for _, text in lines(log.path))
+        assert text == "x" * before + BLOT + "y" * 1200 + BLOT + "one" + BLOT

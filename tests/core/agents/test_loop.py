@@ -52,10 +52,10 @@ async def test_calls_that_only_read_run_side_by_side_and_others_in_order(tmp_pat
     meeting = asyncio.Barrier(2)
     read = desk.toolbox.call
 
-    async def meet(name: str, arguments: Any) -> Any:
+    async def meet(name: str, arguments: Any, begin: Any = None) -> Any:
         if name == "Read":
             await meeting.wait()
-        return await read(name, arguments)
+        return await read(name, arguments, begin)
 
     desk.toolbox.call = meet  # type: ignore[method-assign]
     for name in ("a", "b"):
@@ -306,6 +306,7 @@ async def test_starting_again_at_any_point_gives_the_same_history_and_repeats_no
 
     for cut in sorted({*starts, *torn}):
         desk = Desk(tmp_path / str(cut))
+        desk.toolbox.repeatable.add("Bash")
         desk.transcript_path.write_bytes(raw[:cut])
         kept = [json.loads(line) for line in raw[:cut].split(b"\n")[:-1]]
         (desk.tree / "a.py").write_text("A = 1\n")
@@ -321,15 +322,16 @@ async def test_starting_again_at_any_point_gives_the_same_history_and_repeats_no
         assert made == len(whole.toolbox.made) - finished
 
 
-async def test_an_agent_cancelled_in_a_tool_goes_on_there(tmp_path: Path) -> None:
+async def test_an_agent_cancelled_in_a_command_is_told_so_and_goes_on_there(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     reached, call_ = asyncio.Event(), desk.toolbox.call
 
-    async def hang(name: str, arguments: Any) -> Any:
+    async def hang(name: str, arguments: Any, begin: Any = None) -> Any:
         if arguments.get("command") == "two":
+            await begin()
             reached.set()
             await asyncio.Event().wait()
-        return await call_(name, arguments)
+        return await call_(name, arguments, begin)
 
     desk.toolbox.call = hang  # type: ignore[method-assign]
     two = turn(call("b1", "Bash", command="one"), call("b2", "Bash", command="two"))
@@ -341,7 +343,11 @@ async def test_an_agent_cancelled_in_a_tool_goes_on_there(tmp_path: Path) -> Non
 
     desk.toolbox.call = call_  # type: ignore[method-assign]
     assert await desk.work(turn(handoff())) == Handoff("all of it")
-    assert desk.toolbox.made == ["Bash one", "Bash two"]
+    assert desk.toolbox.made == ["Bash one"]
+    first, second = results_of(history(desk)[2])
+    assert "is_error" not in first
+    assert second["is_error"], "nobody knows what it did"
+    assert "interrupted" in second["content"]
 
 
 async def test_two_agents_side_by_side_share_nothing(tmp_path: Path) -> None:
@@ -372,3 +378,90 @@ async def test_an_unpriced_model_counts_as_nothing_and_the_log_says_so(tmp_path:
 
     assert desk.reports[0].data["cost_usd"] == 0
     assert "no price is known for tomorrow-1" in desk.log_path.read_text()
+
+
+async def test_an_agent_held_by_the_operator_goes_on_with_the_same_history_and_its_time_stands_still(
+    tmp_path: Path,
+) -> None:
+    desk, model = (
+        Desk(tmp_path),
+        Turns(turn(text("First."), WRITE), turn(call("b", "Bash", command="x")), turn(handoff())),
+    )
+    go, held, inside = asyncio.Event(), asyncio.Event(), []
+
+    class Excuse:
+        def __enter__(self) -> None:
+            inside.append("in")
+
+        def __exit__(self, *exc: object) -> None:
+            inside.append("out")
+
+    async def clearance() -> None:
+        if desk.toolbox.made == ["Write a.py"]:
+            held.set()
+            await go.wait()
+
+    loop = desk.loop(model, clearance=clearance, excused=Excuse)
+    working = asyncio.create_task(loop.run("iteration: 1\n\nwork"))
+    async with asyncio.timeout(10):
+        await held.wait()
+    assert inside[-1] == "in"
+    before = history(desk)
+    assert len(model.requests) == 1, "nothing is asked while it is held"
+    go.set()
+
+    assert await working == Handoff("all of it")
+    assert history(desk)[: len(before)] == before
+    assert model.requests[1].messages[: len(before)] == before
+    assert inside.count("in") == inside.count("out")
+
+
+async def test_an_edit_begun_before_a_crash_is_made_again_only_if_its_file_is_untouched(tmp_path: Path) -> None:
+    for mark, made in (("same", ["Bash two"]), ("other", [])):
+        desk = Desk(tmp_path / mark)
+        transcript = Transcript(desk.transcript_path)
+        transcript.load()
+        transcript.open_iteration(1, "iteration: 1\n\nwork")
+        transcript.add_turn(turn(call("b", "Bash", command="two")))
+        transcript.add_begun("b", "same")
+        transcript.close()
+        desk.toolbox.marks["Bash"] = mark
+
+        assert await desk.work(turn(handoff())) == Handoff("all of it")
+        assert desk.toolbox.made == made
+        assert ("interrupted" in results_of(history(desk)[2])[0]["content"]) == (not made)
+
+
+async def test_a_turn_whose_cost_was_not_told_before_a_crash_is_told_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    transcript = Transcript(desk.transcript_path)
+    transcript.load()
+    transcript.open_iteration(1, "iteration: 1\n\nwork")
+    transcript.add_turn(turn(WRITE))
+    transcript.close()
+    await desk.work(turn(handoff()))
+    assert desk.kinds() == ["llm.call", "tool.used", "llm.call", "tool.used"]
+
+    await desk.work(turn(handoff("h2")), iteration=2)
+    assert desk.kinds().count("llm.call") == 3
+
+
+async def test_a_long_tool_call_is_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarm_core.agents.calls.BEAT_S", 0.005)
+    desk, beats = Desk(tmp_path), [0]
+    enough, run = asyncio.Event(), desk.toolbox.call
+
+    def beat() -> None:
+        beats[0] += 1
+        if beats[0] > 20:
+            enough.set()
+
+    async def slow(name: str, arguments: Any, begin: Any = None) -> Any:
+        beats[0] = 0
+        async with asyncio.timeout(10):
+            await enough.wait()
+        return await run(name, arguments, begin)
+
+    desk.toolbox.call = slow  # type: ignore[method-assign]
+    assert await desk.loop(Turns(turn(WRITE), turn(handoff())), beat=beat).run("iteration: 1\n\nwork")
+    assert not [task for task in asyncio.all_tasks() if "pulse" in task.get_name() and not task.cancelling()]

@@ -42,7 +42,8 @@ def blocks_of(turn: ScriptedTurn) -> list[dict[str, Any]]:
     if turn.say:
         blocks.append({"type": "text", "text": turn.say})
     for number, call in enumerate(turn.do):
-        blocks.append({"type": "tool_use", "id": f"toolu_{number}", "name": call.tool, "input": dict(call.args)})
+        id = f"toolu_{TURNS.index(turn) if turn in TURNS else 0}_{number}"
+        blocks.append({"type": "tool_use", "id": id, "name": call.tool, "input": dict(call.args)})
     return blocks
 
 

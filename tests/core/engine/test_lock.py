@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -102,3 +103,18 @@ def test_a_child_that_outlives_the_engine_does_not_hold_its_lock(tmp_path: Path)
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot be written"):
         EngineLock.acquire(tmp_path / "nowhere" / "engine.lock", tmp_path)
+
+
+def test_a_lock_that_a_dead_holders_child_still_has_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "engine.lock"
+    leaves_a_child = "import os, time; os.fork() or time.sleep(0.5); os._exit(0)"
+    script = HOLD.replace("sys.stdin.read()", leaves_a_child)
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], env=environment(), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    process.wait()
+    with open(path, "rb") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    EngineLock.acquire(path, tmp_path).release()
+    process.stdout.close()

@@ -127,7 +127,7 @@ def test_a_run_that_is_held_already_is_not_halted_a_second_time(status: str) -> 
 def test_every_way_a_model_call_fails_has_its_place_on_the_ladder() -> None:
     for kind in ModelFailure:
         assert (kind in TRANSIENT) == (kind in RETRYABLE), f"{kind} is retried by the loop and not by the engine"
-        assert kind in TRANSIENT or kind in CRITICAL or kind == ModelFailure.REQUEST
+        assert kind in TRANSIENT or kind in CRITICAL or kind in (ModelFailure.REQUEST, ModelFailure.CONTEXT)
     assert TRANSIENT.isdisjoint(CRITICAL)
 
 

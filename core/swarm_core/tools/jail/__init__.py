@@ -1,0 +1,1 @@
+"""What keeps an agent's processes inside: a ladder of confinements, and the proof that the one in use holds."""
