@@ -5,7 +5,6 @@ A claim is only ever compared. What does not fit is a finding (``forensic``) and
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ TEST_FILE = re.compile(r"(?:^|/)(?:tests?/.*|test_[^/]*|[^/]*_test\.[^/]*|[^/]*\
 TEST_NAME = re.compile(r"^\s*(?:async\s+)?(?:def\s+(test\w*)|(?:it|test)\(\s*(['\"].+?['\"]))")
 SLACK = 0.5
 SHOWN = 10
+MAX_DIFF_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,17 @@ def _deleted(said: str, diff: str) -> Iterator[Mismatch]:
 
 def deleted_tests(diff: str) -> list[str]:
     """Test files and test functions that a patch removes, without those it adds again elsewhere."""
-    path, removed, added = "", dict[str, None](), set[str]()
+    path, is_test, removed, added = "", False, dict[str, None](), set[str]()
     for line in diff.splitlines():
         if line.startswith("diff --git "):
             path = line.rpartition(" b/")[2]
-        elif line.startswith("deleted file mode") and TEST_FILE.search(path):
-            removed[path] = None
+            is_test = TEST_FILE.search(path) is not None
+        if not is_test:
             continue
+        if line.startswith("deleted file mode"):
+            removed[path] = None
         is_line = line.startswith(("-", "+")) and not line.startswith(("---", "+++"))
-        match = TEST_NAME.match(line[1:]) if is_line and TEST_FILE.search(path) else None
+        match = TEST_NAME.match(line[1:]) if is_line else None
         if match is not None and line[0] == "-":
             removed[match[1] or match[2]] = None
         elif match is not None:
@@ -125,7 +127,7 @@ def told(found: Sequence[Mismatch], seconds: float = 0.0) -> Told:
 
 async def compared(runner: Runner, task: Task, checks: Sequence[CheckRun], diff: bytes) -> list[CheckRun]:
     """Compare the handoff of ``task``, journal what does not fit, and say what the gate shows besides the checks."""
-    found = await asyncio.to_thread(mismatches, task, list(checks), diff.decode(errors="replace"))
+    found = mismatches(task, checks, diff[:MAX_DIFF_BYTES].decode(errors="replace"))
     if new := drafts(runner.view, task, found):
         await runner.record(*new)
     lines: list[CheckRun] = [told(found)] if found else []
