@@ -58,6 +58,8 @@ class Story:
                 self.acts = [effect for effect in effects if not isinstance(effect, Record)]
                 return self
             for record in records:
+                for each in record.drafts:  # as the recorder does: all of them fit the state before the first
+                    self.view.check(each)
                 self.wholes.append(len(self.events))
                 for each in record.drafts:
                     self._append(each)

@@ -30,6 +30,7 @@ class Issue:
     issue: str
     fix: str
     owner: str
+    verification: str = ""
 
 
 class Desk(Protocol):
@@ -38,7 +39,9 @@ class Desk(Protocol):
     async def artifact(self, type: str, content: str) -> ToolResult: ...
     async def status(self, section: str, state: str) -> str: ...
     async def finding(self, issue: Issue) -> str: ...
-    async def question(self, question: str, default: str, options: tuple[str, ...], risk: str) -> str: ...
+    async def question(
+        self, question: str, default: str, options: tuple[str, ...], risk: str, needs_human: bool
+    ) -> str: ...
     async def ask_architect(self, question: str, default: str) -> str: ...
     async def checkpoint(self, note: str) -> str: ...
 
@@ -79,6 +82,7 @@ FINDING = _definition(
     issue=_text("What is wrong, how you know, and what it can lead to."),
     location=_text("file:line, or the artifact and the place in it.", MAX_LINE_CHARS),
     fix=_text("What should be done about it."),
+    verification=_text("How to see that it is gone.", 1_000),
     owner=_text("The service whose it is, if you know.", 64),
 )
 QUESTION = _definition(
@@ -94,6 +98,7 @@ QUESTION = _definition(
         "description": f"At most {MAX_OPTIONS} answers to choose from.",
     },
     risk_if_wrong=_text("What it costs if the default is wrong.", 1_000),
+    needs_human={"type": "boolean", "description": "Whether no default is safe: the operator is told that it waits."},
 )
 ASK_ARCHITECT = _definition(
     "ask_architect",
@@ -123,10 +128,10 @@ def own_tools(desk: Desk) -> list[Tool]:
         return ToolResult(await desk.status(section, state), target=f"{section}: {state}")
 
     async def finding(given: Mapping[str, Any]) -> ToolResult:
-        keys = ("location", "issue", "fix", "owner")
-        location, issue, fix, owner = (str(given.get(key, "")).strip() for key in keys)
+        keys = ("location", "issue", "fix", "owner", "verification")
+        location, issue, fix, owner, verification = (str(given.get(key, "")).strip() for key in keys)
         title = " ".join(_said(given, "title").split())
-        said = await desk.finding(Issue(title, str(given["severity"]), location, issue, fix, owner))
+        said = await desk.finding(Issue(title, str(given["severity"]), location, issue, fix, owner, verification))
         return ToolResult(said, target=title)
 
     async def question(given: Mapping[str, Any]) -> ToolResult:
@@ -134,7 +139,8 @@ def own_tools(desk: Desk) -> list[Tool]:
         if len(options) > MAX_OPTIONS:
             raise ToolError(f"{len(options)} options are too many to choose from", hint=f"give at most {MAX_OPTIONS}")
         asked = _said(given, "question")
-        said = await desk.question(asked, _said(given, "default"), options, str(given.get("risk_if_wrong", "")))
+        risk, needs_human = str(given.get("risk_if_wrong", "")), bool(given.get("needs_human"))
+        said = await desk.question(asked, _said(given, "default"), options, risk, needs_human)
         return ToolResult(said, target=asked)
 
     async def ask_architect(given: Mapping[str, Any]) -> ToolResult:

@@ -15,6 +15,7 @@ from swarm_core.definitions.suggestions import suggested
 from swarm_core.engine.permissions import rules_for
 from swarm_core.journal.journal import verify
 from swarm_core.journal.projections import projections
+from swarm_core.recovery.receipts import check_receipts
 from swarm_core.tools.jail.choice import candidates, choose, described, prove
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
@@ -130,6 +131,7 @@ def _journals(client: SwarmClient) -> Iterator[Finding]:
         try:
             count = verify(client.layout.run(run).journal)
             yield True, f"{run}: {count} events, chain intact"
+            yield from ((found.is_good, f"{run}: {found.text}") for found in check_receipts(client.layout.run(run)))
         except SwarmError as error:
             yield False, f"{run}: {error}"
 

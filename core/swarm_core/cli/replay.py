@@ -56,6 +56,7 @@ def view_at(client: SwarmClient, run: str, seq: int) -> RunView:
 def check(client: SwarmClient, run: str, *, as_json: bool) -> int:
     """Print what was looked at; 1 if anything is not what the journal says."""
     from swarm_core.recovery.index import run_meta
+    from swarm_core.recovery.receipts import check_receipts
 
     view, findings = check_journal(client.layout.run(run).journal)
     # A living engine is up to a quarter of a second ahead of what it derives; some of that is of the latest run alone.
@@ -63,6 +64,8 @@ def check(client: SwarmClient, run: str, *, as_json: bool) -> int:
         derived = projections(view, client.layout) if run == client.latest() else {}
         for path, document in {**derived, client.layout.run(run).dir / RUN_META: run_meta(view)}.items():
             findings += check_document(path, document)
+    if view is not None:
+        findings += check_receipts(client.layout.run(run))
     is_well = all(finding.is_good for finding in findings)
     if as_json:
         found = [{"good": finding.is_good, "text": finding.text} for finding in findings]

@@ -13,6 +13,7 @@ from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import UsageError
 
+from . import lineage
 from .common import Parsers, add_run_argument, chosen_run, here
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def add(parsers: Parsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     client = here()
-    named = getattr(options, "run", None)
-    if named is not None and named not in client.runs() and (client.runs() and _is_artifact(client, named)):
-        return _trace_artifact(client, named)
-    run_id = chosen_run(client, named)
+    wanted = getattr(options, "run", None)
+    if wanted is not None and wanted not in client.runs() and ("/" in wanted or "." in wanted or "_" in wanted):
+        return lineage.show(client, chosen_run(client, None), wanted, as_json=options.as_json)
+    run_id = chosen_run(client, wanted)
     trace = read_trace(client, run_id)
     now_ms = present(client, trace)
     if options.otlp is not None or options.export:

@@ -33,6 +33,7 @@ from swarm_core.vocabulary.spec import (
 
 from .budgets import read_budgets
 from .checks import read_checks
+from .critics import critics
 from .gates import read_gates, unmeasured
 from .marked import Marked, read
 from .mcp_servers import servers
@@ -95,6 +96,7 @@ _TOP = (
     "mcp_servers",
     "budgets",
     "gates",
+    "critics",
     "confinement",
 )
 
@@ -149,6 +151,8 @@ def parse(root: Marked, sha256: str = "") -> SwarmSpec:
         extras["gates"] = read_gates(top["gates"])
     if "mcp_servers" in top:
         extras["mcp_servers"] = servers(top["mcp_servers"])
+    if "critics" in top:
+        extras["critics"] = critics(top["critics"], services)
     checks = read_checks(top["checks"]) if "checks" in top else ()
     warnings = [*_unconfined(extras), *_warnings(services)]
     if "gates" in extras:

@@ -26,6 +26,7 @@ from swarm_core.policy.effects import (
 from swarm_core.policy.failures import halting
 from swarm_core.policy.matrix import blocking
 from swarm_core.policy.receipts import differences, receipt
+from swarm_core.recovery.receipts import receipt_text
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import JournalError, MergeConflict, WorkspaceError
 from swarm_core.vocabulary.events import Draft
@@ -35,14 +36,17 @@ from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
 from .artifacts import Registrar
 from .budget_evidence import budget_evidence
+from .claims import compared
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
+from .finding_evidence import finding_evidence
 from .foreign_act import seat_for
 from .gate_rules import consultation, outcome, phase_evidence, plan_fact, with_rules
 from .ledger import Ledger
 from .matrix import adoption, name_branch
 from .measuring import Measuring, required_missing
 from .models import ModelPool
+from .monitor import Monitor
 from .permissions import Rulebook
 from .recovery_evidence import recovery_evidence, verdict_after
 from .rollback import reopened_phases, taken_back
@@ -61,6 +65,7 @@ class Hands:
         self.permissions = Rulebook(runner)
         self.measuring = Measuring(runner, self.hub)
         self.artifacts = Registrar(runner)
+        runner.listeners.append(Monitor(runner.view, runner.recorder.enqueue).take)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
 
@@ -165,8 +170,8 @@ class Hands:
 
     async def _seal(self, key: str) -> None:
         """Write the receipt of a phase, then close the phase with it."""
-        sealed = receipt(self.view, key)
-        text = json.dumps(sealed, indent=2, ensure_ascii=False) + "\n"
+        text = receipt_text(self.view, key)
+        sealed = json.loads(text)
         path = self.layout.receipt(key)
         await self.runner.papers.keep(path, text.encode())
         reached(CrashPoint.AFTER_RECEIPT_BEFORE_RECORD)
@@ -177,7 +182,7 @@ class Hands:
         data = {
             "path": str(path.relative_to(self.layout.dir)),
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
-            "status": json.loads(text)["status"],
+            "status": sealed["status"],
         }
         await self.runner.record(Draft("receipt.sealed", data, phase=key), *self.artifacts.sealing(key))
 
@@ -252,6 +257,8 @@ class Hands:
                 return budget_evidence(gate, self.view)
             case "recovery":
                 return await recovery_evidence(self.runner, gate)
+            case "escalation" if gate.subject:
+                return finding_evidence(gate, self.view.findings[gate.subject])
             case "permission" | "trust":
                 return await self.permissions.evidence(gate)
             case _:
@@ -268,6 +275,7 @@ class Hands:
         for built_in in await self.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths):
             await self.measuring.record(task.id, built_in, tip, "agent")
             checks.append(built_in)
+        checks += await compared(self.runner, task, checks, diff.text)
         return merge_evidence(
             gate,
             task,

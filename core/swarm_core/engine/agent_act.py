@@ -51,6 +51,7 @@ from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
 from .limits import Paced
 from .mcp_servers import servers_for
+from .notices import MAX_PATHS, latest_notes, worklist
 from .planned import changes_of
 from .role_tools import equip, feature_of
 
@@ -199,7 +200,7 @@ class AgentAct:
             choose=paced.choose,
             secrets=self.runner.secrets,
         )
-        notes = [*task.notes[-1:], *self._notices()]
+        notes = [*latest_notes(view, task), *self._notices()]
         memory, follow_up = self.layout.transcript(seat.instance, task.id), follow_up_message(task.iteration, notes)
         assignment = Assignment(seat.instance, task.id, task.title, opening, memory, task.iteration, follow_up)
         return await NativeAdapter(loop).run(assignment)
@@ -254,16 +255,19 @@ class AgentAct:
     def _notices(self) -> list[str]:
         """What the engine did to the tree that the agent has to know."""
         merge = self.runner.view.merges.get(self.task.id)
+        told = worklist(self.runner.view, self.task)
         if merge is None or merge.status != "conflicted":
-            return []
+            return told
         if not merge.paths:
             return [
+                *told,
                 f"Your change was not merged: {merge.reason}. Your tree holds the merged work now: look at what the "
-                "checks say in it, mend it, keep both intentions and commit."
+                "checks say in it, mend it, keep both intentions and commit.",
             ]
         return [
+            *told,
             f"Your change conflicts with merged work in {', '.join(merge.paths)}. These files hold conflict markers "
-            "now: resolve them, keep both intentions, run the tests and commit."
+            "now: resolve them, keep both intentions, run the tests and commit.",
         ]
 
     async def report(self, draft: Draft) -> None:
@@ -308,6 +312,7 @@ class AgentAct:
             "files": commit.stat.files,
             "insertions": commit.stat.insertions,
             "deletions": commit.stat.deletions,
+            "paths": list(commit.paths[:MAX_PATHS]),
         }
         await self.report(Draft("commit.created", data))
 
@@ -369,7 +374,7 @@ class AgentAct:
         tip = await hub.tip(self.instance.id)
         diff = await hub.diff(await hub.merge_base(await hub.integration(), tip), tip)
         await self.hands.artifacts.handed_in(self, hub, tip, diff.paths)
-        await self._submit(tip, diff.stat)
+        await self._submit(tip, Stat() if self.task.is_review else diff.stat)
 
     async def _submit(self, commit: str, stat: Stat) -> None:
         data: dict[str, Any] = {

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from swarm_core.agents.own_tools import Issue
+from swarm_core.policy.findings import owner_of
 from swarm_core.tools.base import ToolResult
 from swarm_core.vocabulary.clean import clean, clean_line
-from swarm_core.vocabulary.entities import Instance, Task
+from swarm_core.vocabulary.entities import Finding, Instance, Task
 from swarm_core.vocabulary.errors import ToolError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.machines import TASK
+from swarm_core.vocabulary.view import RunView
 
 from .runner import Runner
 
@@ -44,12 +47,14 @@ class AgentDesk:
         return f"{section} is {state}."
 
     async def finding(self, issue: Issue) -> str:
-        view, me = self._runner.view, self._instance.id
+        view = self._runner.view
         title, location = clean_line(issue.title, 200), clean_line(issue.location, 200)
-        mine = [finding for finding in view.findings.values() if finding.raised_by == me]
-        for known in mine:
-            if (known.title, known.location) == (title, location):
-                return f"It is recorded already, as {known.id}."
+        known = seen_before(view, self._instance, title, location)
+        if known is not None and known.status == "fixed":
+            await self._tell("finding.reopened", finding=known.id, reason=clean(issue.issue))
+            return f"{known.id} is open again."
+        if known is not None:
+            return f"It is recorded already, as {known.id}."
         if issue.owner and issue.owner not in self._runner.spec.services:
             known_services = ", ".join(self._runner.spec.services)
             raise ToolError(f"there is no service {clean_line(issue.owner, 60)!r}", hint=f"one of: {known_services}")
@@ -60,22 +65,37 @@ class AgentDesk:
             title=title,
             severity=issue.severity,
             location=location,
-            owner=issue.owner,
             issue=clean(issue.issue),
             fix=clean(issue.fix),
+            verification=clean(issue.verification),
+            **{"owner": issue.owner, **self._critique(location)},
         )
         return f"Recorded as {name}."
 
-    async def question(self, question: str, default: str, options: tuple[str, ...], risk: str) -> str:
+    def _critique(self, location: str) -> dict[str, str]:
+        """What a reviewer finds in work that is not merged goes back to its author, unless the place is another's."""
+        reviewed = self._runner.view.tasks.get(self._task.about) if self._task.is_review else None
+        if reviewed is None or reviewed.status in TASK.terminal:
+            return {}
+        if owner_of(self._runner.spec, location) not in ("", reviewed.assigned_to):
+            return {}
+        return {"category": "critique", "about": reviewed.id, "owner": reviewed.assigned_to}
+
+    async def question(
+        self, question: str, default: str, options: tuple[str, ...], risk: str, needs_human: bool = False
+    ) -> str:
         text = clean(question)
         questions = self._runner.view.questions
         for key, known in questions.items():
             if (known.get("task"), known.get("text")) == (self._task.id, text):
                 return f"It is asked already, as {key}. Go on with what you took for granted."
-        name = self._next("OQ", questions)
+        if sum(known.get("task") == self._task.id for known in questions.values()) >= MAX_PER_TASK:
+            raise ToolError(f"{MAX_PER_TASK} are asked for this task already", hint="put the rest into your handoff")
         shown = [clean_line(option, 200) for option in options]
         data = {"text": text, "default": clean(default), "options": shown, "risk": clean(risk)}
-        await self._tell("question.raised", question=name, **data)
+        async with self._runner.naming:  # agents ask at the same time, and each question has a number of its own
+            name = question_id(self._runner.view)
+            await self._tell("question.raised", question=name, needs_human=needs_human, **data)
         return f"The operator sees it as {name}. Go on with your default; a different answer comes back as a note."
 
     async def ask_architect(self, question: str, default: str) -> str:
@@ -95,3 +115,21 @@ class AgentDesk:
 
     async def _tell(self, kind: str, **data: Any) -> None:
         await self._report(Draft(kind, data))
+
+
+def seen_before(view: RunView, instance: Instance, title: str, location: str) -> Finding | None:
+    """The finding with this title and place that the instance's service raised before: an open one, or its own."""
+    for name in view.index.open_findings:
+        found = view.findings[name]
+        raiser = view.instances.get(found.raised_by)
+        if (found.title, found.location) == (title, location) and raiser and raiser.service == instance.service:
+            return found
+    own = (found for found in view.findings.values() if found.raised_by == instance.id)
+    return next((found for found in own if (found.title, found.location) == (title, location)), None)
+
+
+def question_id(view: RunView) -> str:
+    """``OQ-BUILD-003``: the next question of the phase."""
+    active = [phase.key for phase in view.phases.values() if phase.status != "sealed"]
+    stem = f"OQ-{(active[-1] if active else 'plan').upper()}"
+    return f"{stem}-{sum(name.startswith(f'{stem}-') for name in view.questions) + 1:03d}"

@@ -23,6 +23,7 @@ from swarm_core.vocabulary.errors import PermissionDenied
 from swarm_core.workspace.hub import Hub
 
 from .agent_act import AgentAct
+from .notices import latest_notes
 from .workers import ExternalAct
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class ForeignAct(AgentAct):
             opening,
             self.layout.transcript(self.instance.id, task.id).with_suffix(".session.json"),
             task.iteration,
-            follow_up_message(task.iteration, [*task.notes[-1:], *notices], _AGAIN),
+            follow_up_message(task.iteration, [*latest_notes(view, task), *notices], _AGAIN),
             await self._left_behind(hub),
         )
 

@@ -18,6 +18,7 @@ from swarm_core.vocabulary.view import RunView
 
 from .measures import Measures
 from .rollback import settled_at, view_at
+from .run_documents import RunDocuments
 
 
 class Papers(Protocol):
@@ -64,11 +65,13 @@ class PapersOnDisk:
     def __init__(self, layout: RunLayout, measures: Measures) -> None:
         self.layout, self.measures = layout, measures
         self.is_shown: Callable[[], bool] = lambda: True
+        self.documents = RunDocuments(layout)
         self._indexed: tuple[Any, ...] = ()
         self._meta: dict[str, Any] = {}
 
     def take(self, events: Sequence[Event]) -> None:
         self.measures.take(events)
+        self.documents.take(events)
 
     async def project(self, view: RunView) -> None:
         if self.is_shown():
@@ -78,6 +81,7 @@ class PapersOnDisk:
                 documents[self.layout.repo.metrics_file] = metrics
             await asyncio.to_thread(write, documents)
         await self._describe(view)
+        await self.documents.write(view)
 
     async def _describe(self, view: RunView) -> None:
         run = view.run

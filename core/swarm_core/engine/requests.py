@@ -16,6 +16,7 @@ from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.machines import TASK
 
 from .decisions import decide_gate
+from .finding_requests import finding_closed, question_answered
 from .inbox import Verdict
 from .runner import Runner
 from .workers import claim, claimed_before, hand_in, heartbeat
@@ -216,6 +217,8 @@ _ANSWERS: Mapping[str, Answer] = {
     "service.pause": _hold_service,
     "service.resume": _free_service,
     "budget.raise": _raise_budget,
+    "finding.close": finding_closed,
+    "question.answer": question_answered,
     "gate.decide": decide_gate,
     "rule.waive": _waive,
     "task.claim": claim,

@@ -101,6 +101,8 @@ class Runner:
         self.jobs: dict[Act, asyncio.Task[None]] = {}
         self.workers: dict[str, asyncio.Future[Any]] = {}
         self.tries: Counter[Act] = Counter()
+        self.naming = asyncio.Lock()
+        self.listeners: list[Callable[[Sequence[Event]], None]] = []
         self.changed = asyncio.Event()
         self.secrets = secrets
         self.recorder = Recorder(journal, self.view, clock, self._applied, self._stop_for_good, say, secrets)
@@ -124,6 +126,8 @@ class Runner:
         for event in events:
             self.watch.observe(event)
         self.papers.take(events)
+        for listener in self.listeners:
+            listener(events)
         self._outdated.set()
         if any(event.kind in STAFFING for event in events):
             self.on_staffed()

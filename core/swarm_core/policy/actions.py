@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, Task
+from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, RULE, Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.ids import numbered, slug
+from swarm_core.vocabulary.ids import slug
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import NOTIFY, Firing, order_of
 from swarm_core.vocabulary.spec import SwarmSpec
@@ -22,6 +22,7 @@ from .effects import Record
 from .failures import halting
 from .matrix import is_over, open_firings, severity_of
 from .names import Names
+from .phases import mark, reopened
 
 MAX_TITLE_CHARS = 120
 MAX_LISTED = 20
@@ -143,6 +144,7 @@ class Acting:
         opened = {
             "finding": name,
             "firing": firing.id,
+            "category": RULE,
             "title": self._title(f"Deployment is blocked: {fact.shown}"),
             "severity": severity_of(fact) or "HIGH",
             "location": fact.paths[0] if fact.paths else fact.task,
@@ -236,6 +238,7 @@ class Acting:
         opened = {
             "finding": name,
             "firing": firing.id,
+            "category": RULE,
             "title": self._title(fact.shown),
             "severity": severity_of(fact) or "MEDIUM",
             "location": fact.paths[0] if fact.paths else "",
@@ -326,14 +329,12 @@ class Acting:
             "priority": priority,
             "kind": kind,
             **({"branch": branch} if branch else {}),
+            **(mark(self.view, self.spec) if kind == "work" else {}),
         }
 
     def _created(self, firing: Firing, action: str, tasks: list[dict[str, Any]], why: str) -> list[Draft]:
         """New tasks; a build phase that was over is open again, and a landing shown before is to be shown again."""
-        drafts: list[Draft] = []
-        phase = self.view.phases.get("build")
-        if phase is not None and phase.status in ("gating", "sealed"):
-            drafts.append(Draft("phase.reopened", {"reason": f"{firing.id}: {firing.rule}"}, phase="build"))
+        drafts = reopened(self.view, self.spec, f"{firing.id}: {firing.rule}")
         named = []
         for data in tasks:
             name = self.new_task()
@@ -348,8 +349,3 @@ class Acting:
 
 def _is_untouched(task: Task) -> bool:
     return task.status in ("pending", "ready") and not task.attempt
-
-
-def next_task(numbers: Iterator[int]) -> Callable[[], str]:
-    """Ids of further tasks."""
-    return lambda: numbered("task", next(numbers))

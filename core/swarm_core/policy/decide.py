@@ -10,16 +10,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, Budget, Gate, Task
+from swarm_core.vocabulary.entities import (
+    ARCHITECT,
+    CONSULTATION,
+    DIAGNOSIS,
+    PLANNING_TASK,
+    Budget,
+    Finding,
+    Gate,
+    Task,
+)
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
-from .actions import Acting, next_task
+from .actions import Acting
 from .asks import asks
 from .budgets import Budgeting
+from .critics import CRITIQUE, Critics
 from .effects import (
     Effect,
     KeepUnlanded,
@@ -33,11 +43,12 @@ from .effects import (
     SealPhase,
 )
 from .failures import BLAST_TASKS, halting
+from .findings import Findings
 from .matrix import blocking, fire, is_of_a_rule
 from .outlook import Outlook
 from .phases import Phases
 from .recovery import Recovering, diagnosed
-from .reviews import REVIEW, evaluated
+from .reviews import evaluated
 from .staffing import Staffing
 
 MAX_MEDIATIONS = 1
@@ -57,6 +68,9 @@ class _Decision:
         self.gate_numbers = itertools.count(len(view.gates) + 1)
         self.task_numbers = itertools.count(view.next_task_number())
         self.staffing = Staffing(view, spec, outlook)
+        self.has_fired = False
+        self.critics = Critics(view, spec, self._task_id)
+        self.findings = Findings(view, spec, self._task_id, self._finding_gate)
         self.phases = Phases(view, spec, self._new_gate, self._consultation, self._evaluated)
 
     def effects(self) -> Iterator[Effect]:
@@ -91,11 +105,13 @@ class _Decision:
 
     def _rules(self) -> Iterator[Effect]:
         """What the decision matrix says follows from what was measured and found."""
-        view, new_task = self.view, next_task(self.task_numbers)
-        yield from fire(view)
+        view = self.view
+        fired = list(fire(view))
+        self.has_fired = bool(fired)
+        yield from fired
         if view.open_firings:
-            yield from Acting(view, self.spec, new_task).effects()
-            yield from Recovering(view, self.spec, self._recovery_gate, new_task).effects()
+            yield from Acting(view, self.spec, self._task_id).effects()
+            yield from Recovering(view, self.spec, self._recovery_gate, self._task_id).effects()
         if any(name in view.index.by_status.get("ready", ()) for name in self._diagnoses()):
             yield from self.staffing.claims()  # everybody else is held, and is not claimed
         gate = view.latest_gate("landing")
@@ -150,9 +166,16 @@ class _Decision:
         for name in view.index.in_status("blocked", "failed"):
             yield from self._failed(view.tasks[name])
         yield from self._blast_radius()
-        yield from self.phases.effects()
+        found = list(self._found())
+        yield from found
+        yield from self.phases.effects(is_settled=not found and not self.has_fired and not self.findings.is_waiting)
         yield from self.staffing.leavings()
         yield from self._ending()
+
+    def _found(self) -> Iterator[Effect]:
+        """Rules come first: what one of them does about a finding is not done twice."""
+        if not self.has_fired:
+            yield from self.findings.effects()
 
     # -- planning
 
@@ -183,12 +206,15 @@ class _Decision:
             "request": request,
             "about": about,
         }
-        return Record((Draft("task.created", data, task=numbered("task", next(self.task_numbers))),))
+        return Record((Draft("task.created", data, task=self._task_id()),))
+
+    def _task_id(self) -> str:
+        return numbered("task", next(self.task_numbers))
 
     # -- finishing
 
     def _verifying(self, task: Task) -> Iterator[Effect]:
-        if task.kind == REVIEW:
+        if task.kind == CONSULTATION or task.is_review:  # what they said is told; there is nothing to merge
             yield Record((Draft("task.done", {"commit": ""}, task=task.id),))
             return
         if task.is_planning and self._needs_no_gate(task):
@@ -196,6 +222,9 @@ class _Decision:
             return
         if task.kind == DIAGNOSIS:
             yield diagnosed(task)
+            return
+        if (before := self.critics.step(task)) is not None:
+            yield from before
             return
         place = "plan" if task.is_planning else "merge"
         gate = self._gate(place, task, task.iteration)
@@ -257,11 +286,16 @@ class _Decision:
         """First the architect gives the task to somebody else, then the operator is asked."""
         if task.held:
             return
-        if (task.is_planning or task.kind in (REVIEW, DIAGNOSIS)) and task.id != PLANNING_TASK:
+        if (task.is_planning or task.kind in (CONSULTATION, DIAGNOSIS)) and task.id != PLANNING_TASK:
             reason = f"the architect could not help: {task.reason}"
             yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
             return
-        if task.status == "failed" and not task.is_planning and task.mediations < MAX_MEDIATIONS:
+        if (
+            task.status == "failed"
+            and task.failed_kind != CRITIQUE
+            and not task.is_planning
+            and task.mediations < MAX_MEDIATIONS
+        ):
             plans = [self.view.tasks[name] for name in self.view.index.plans_about.get(task.id, ())]
             if any(plan.status not in TASK.terminal for plan in plans):
                 return
@@ -298,13 +332,17 @@ class _Decision:
         return gate if gate is not None and gate.round == round_ and gate.status != "aborted" else None
 
     def _evaluated(self, gate: Gate) -> Iterator[Effect]:
-        return evaluated(self.view, gate, lambda: numbered("task", next(self.task_numbers)))
+        return evaluated(self.view, gate, self._task_id)
 
     def _budget_gate(self, budget: Budget) -> Record:
         return self._new_gate("budget", f"The budget {budget.id} is used up", None, budget.round, budget.id)
 
     def _recovery_gate(self, title: str, incident: str) -> Record:
         return self._new_gate("recovery", title, None, 1, incident)
+
+    def _finding_gate(self, finding: Finding) -> Record:
+        title = f"{finding.id} is not resolved: {finding.title}"
+        return self._new_gate("escalation", title, None, finding.rounds, finding.id)
 
     def _new_gate(self, place: str, title: str, task: Task | None, round_: int, subject: str = "") -> Record:
         gate = numbered("gate", next(self.gate_numbers))
@@ -339,7 +377,7 @@ class _Decision:
             yield self._new_gate("landing", f"Land: {self.view.run.title}", None, round_)
         elif gate.status == "evaluating":
             yield from self._evaluated(gate)
-        elif gate.status == "passed" and (blockers := blocking(self.view)):
+        elif gate.status == "passed" and gate.verdict != "force" and (blockers := blocking(self.view)):
             yield Record((Draft("gate.invalidated", {"gate": gate.id, "reason": "; ".join(blockers)}),))
         elif gate.status == "open" and set(blocking(self.view)) != {b for b in gate.blockers if is_of_a_rule(b)}:
             reason = "what the rules block on has changed"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Phase, Task
+from swarm_core.vocabulary.entities import CONSULTATION, PLANNING_TASK, Gate, Phase, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import SwarmSpec
@@ -22,6 +22,39 @@ Consult = Callable[[str, str, str, str], Record]
 Evaluated = Callable[[Gate], Iterator[Effect]]
 
 
+def phases_of_work(spec: SwarmSpec) -> tuple[str, ...]:
+    """The phases between the plan and the landing, in their order."""
+    return tuple(phase.key for phase in spec.gates.phases) or ("build",)
+
+
+def present(view: RunView, spec: SwarmSpec) -> str:
+    """The first phase of work that is not over; the last one when all are."""
+    work = phases_of_work(spec)
+    sealed = {key for key in work if key in view.phases and view.phases[key].status == "sealed"}
+    return next((key for key in work if key not in sealed), work[-1])
+
+
+def is_working(view: RunView, spec: SwarmSpec) -> bool:
+    """Whether a phase of work goes on."""
+    phase = view.phases.get(present(view, spec))
+    return phase is not None and phase.status == "active"
+
+
+def mark(view: RunView, spec: SwarmSpec) -> dict[str, str]:
+    """What a further task says of the phase it belongs to; nothing where no phases are configured."""
+    return {"phase": present(view, spec)} if spec.gates.phases else {}
+
+
+def reopened(view: RunView, spec: SwarmSpec, reason: str) -> list[Draft]:
+    """Opens the phase that further work belongs to, if it is over. One that waits at its gate opens by itself."""
+    key = present(view, spec)
+    phase = view.phases.get(key)
+    is_over = phase is not None and (
+        phase.status == "sealed" or (phase.status == "gating" and spec.gates.phase(key) is None)
+    )
+    return [Draft("phase.reopened", {"reason": reason}, phase=key)] if is_over else []
+
+
 class Phases:
     """One look at the phases of one state. ``new_gate`` and ``consult`` make records of gates and of the architect's
     tasks, ``evaluated`` says what brings a gate to its decision."""
@@ -31,16 +64,17 @@ class Phases:
     ) -> None:
         self.view, self.spec, self._new_gate, self._consult = view, spec, new_gate, consult
         self._evaluated = evaluated
-        self.work = tuple(phase.key for phase in spec.gates.phases) or ("build",)
+        self.work = phases_of_work(spec)
         self.order = ("plan", *self.work)
 
-    def effects(self) -> Iterator[Effect]:
+    def effects(self, *, is_settled: bool) -> Iterator[Effect]:
+        """``is_settled``: nothing that was found or measured calls for more work."""
         view = self.view
         if view.tasks[PLANNING_TASK].status != "done":
             return
         yield from self._phase("plan", is_done=True)
         for key in self.work:
-            yield from self._phase(key, is_done=self._is_done(key))
+            yield from self._phase(key, is_done=is_settled and self._is_done(key))
 
     @property
     def are_over(self) -> bool:
@@ -133,7 +167,7 @@ class Phases:
         if not self.spec.gates.phases:
             return not self.view.index.unended
         left = (self.view.tasks[name] for name in self.view.index.in_status(*UNENDED))
-        return not any(task.is_planning or (task.is_work and task.phase == key) for task in left)
+        return not any(task.kind != CONSULTATION and (not task.is_work or task.phase == key) for task in left)
 
     def _is_sealed(self, key: str) -> bool:
         return not key or (key in self.view.phases and self.view.phases[key].status == "sealed")

@@ -21,6 +21,7 @@ from swarm_core.vocabulary.view import RunView
 from .effects import Effect, EvaluateGate, Record
 from .matrix import open_firings
 from .names import Names
+from .phases import mark, reopened
 
 PLACE = "recovery"
 WAYS = ("fix", "rollback [seq:N]", "revert TASK", "reassign TASK to SERVICE", "resume")
@@ -141,11 +142,9 @@ class Recovering:
             "assigned_to": service,
             "created_by": "matrix",
             "priority": "critical",
+            **mark(self.view, self.spec),
         }
-        phase = self.view.phases.get("build")
-        is_closed = phase is not None and phase.status in ("gating", "sealed")
-        again = [Draft("phase.reopened", {"reason": incident.id}, phase="build")] if is_closed else []
-        return [*again, Draft("task.created", data, task=self.new_task())]
+        return [*reopened(self.view, self.spec, incident.id), Draft("task.created", data, task=self.new_task())]
 
 
 def diagnosed(task: Task) -> Record:

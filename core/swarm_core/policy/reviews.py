@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from swarm_core.vocabulary.entities import ARCHITECT, Gate, Task
+from swarm_core.vocabulary.entities import ARCHITECT, CONSULTATION, Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.gating import PASSING, SENDING_BACK, canonical
 from swarm_core.vocabulary.machines import TASK
@@ -13,7 +13,6 @@ from swarm_core.vocabulary.view import RunView
 
 from .effects import Effect, EvaluateGate, Record
 
-REVIEW = "review"
 HOW = (
     "You review; you change nothing. Read the work where it lies, then hand off: what_i_did holds your reasons, with "
     "file and line, and recommendation begins with one word: approve, or request_changes. What you say is shown at the "
@@ -33,7 +32,7 @@ class Review:
 def reviews_of(view: RunView, gate: Gate) -> list[Task]:
     """The consultations about a gate, oldest first."""
     tasks = (view.tasks[name] for name in view.index.plans_about.get(gate.id, ()))
-    return [task for task in tasks if task.kind == REVIEW]
+    return [task for task in tasks if task.kind == CONSULTATION]
 
 
 def review_of(view: RunView, gate: Gate) -> Review | None:
@@ -62,7 +61,7 @@ def evaluated(view: RunView, gate: Gate, number: Callable[[], str]) -> Iterator[
             "assigned_to": ARCHITECT,
             "created_by": "orchestrator",
             "priority": "critical",
-            "kind": REVIEW,
+            "kind": CONSULTATION,
             "about": gate.id,
         }
         yield Record((Draft("task.created", data, task=number()),))

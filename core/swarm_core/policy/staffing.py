@@ -80,7 +80,7 @@ class Staffing:
         if (idle := self._idle(service.key)) and not service.is_external:
             instance = min(idle, key=lambda i: (i.id in task.avoid, i.id != task.instance, i.usage.tokens, i.id))
             self.taken.add(instance.id)
-            data: dict[str, Any] = {"attempt": task.attempt + 1, "base": self.view.run.integration}
+            data: dict[str, Any] = {"attempt": task.attempt + 1, "base": task.subject or self.view.run.integration}
             if service.is_human:
                 data["worker"] = OPERATOR
             return Record((Draft("task.claimed", data, task=task.id, agent=instance.id),))

@@ -71,6 +71,13 @@ def _finding_opened(view: State, event: AnyEvent, out: Sink) -> None:
             location=data.get("location", ""),
             owner=data.get("owner", ""),
             raised_by=event.actor,
+            issue=data.get("issue", ""),
+            fix=data.get("fix", ""),
+            verification=data.get("verification", ""),
+            category=data.get("category", ""),
+            about=data.get("about", ""),
+            source=event.task or "",
+            signature=data.get("signature", ""),
         )
     )
 
@@ -83,7 +90,7 @@ def _finding_moved(view: State, event: AnyEvent, out: Sink) -> None:
     if finding is None:
         raise IllegalTransition(f"{event.kind}: there is no finding {data.get('finding')}")
     status = FINDING.step(finding.status, event.kind, subject=finding.id)
-    if status == "closed" and data.get("resolution") == "verified" and event.actor == finding.owner:
+    if status == "closed" and data.get("resolution") == "verified" and _has_fixed(view, event.actor, finding):
         raise IllegalTransition(f"finding {finding.id}: {finding.owner} fixed it and cannot verify it")
     out.finding(
         replace(
@@ -92,8 +99,20 @@ def _finding_moved(view: State, event: AnyEvent, out: Sink) -> None:
             owner=data.get("owner", finding.owner),
             resolution=data.get("resolution", finding.resolution),
             commit=data.get("commit", finding.commit),
+            task=data.get("task", finding.task),
+            rounds=finding.rounds + (event.kind == "finding.fix_started"),
+            reason=data.get("reason", ""),
         )
     )
+    out.mark(data.get("command", ""))
+
+
+def _has_fixed(view: State, actor: str, finding: Finding) -> bool:
+    """Whether ``actor`` is the service, or an instance of the service, whose work the fix is."""
+    task = view.tasks.get(finding.task or finding.about)
+    instance = view.instances.get(actor)
+    fixers = {finding.owner, task.assigned_to if task else "", task.instance if task else ""} - {""}
+    return actor in fixers or (instance is not None and instance.service in fixers)
 
 
 # -- incidents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,7 @@ def _task_created(view: State, event: AnyEvent, out: Sink) -> None:
             order=int(data.get("order", 0)),
             kind=data.get("kind", "plan" if event.task == PLANNING_TASK else "work"),
             about=data.get("about", ""),
+            subject=data.get("subject", ""),
             writes=tuple(data.get("writes", ())),
             estimate_s=float(data.get("estimate_s", 0.0)),
             phase=data.get("phase", ""),
@@ -113,6 +115,8 @@ def _task_reassigned(view: State, event: AnyEvent, out: Sink) -> None:
             status=TASK.step(task.status, event.kind, subject=task.id),
             assigned_to=data.get("assigned_to", task.assigned_to),
             failures=0,
+            critique="",
+            critiques=0,
             wait_s=0.0,
             not_before="",
             mediations=task.mediations + (1 if data.get("by") == "architect" else 0),
@@ -157,6 +161,27 @@ def _question(view: State, event: AnyEvent, out: Sink) -> None:
     if not key or key in view.questions:
         raise IllegalTransition(f"question {key or '?'} cannot be raised")
     out.question(key, {**event.data, "task": event.task or "", "agent": event.agent or ""})
+
+
+@on("question.answered")
+def _answered(view: State, event: AnyEvent, out: Sink) -> None:
+    """The operator's answer becomes a note of the task; what was answered once stays answered."""
+    key, answer = str(event.data.get("question", "")), str(event.data.get("answer", ""))
+    question = view.questions.get(key)
+    if question is None or question.get("answer"):
+        raise IllegalTransition(f"question {key or '?'} is not open")
+    if not answer:
+        raise IllegalTransition(f"question {key}: the answer is empty")
+    out.question(key, {**question, "answer": answer})
+    task = view.tasks.get(str(question.get("task", "")))
+    if task is not None and task.status not in TASK.terminal:
+        out.task(replace(task, notes=(*task.notes, answer_note(key, {**question, "answer": answer}))))
+    out.mark(event.data.get("command", ""))
+
+
+def answer_note(key: str, question: Mapping[str, Any]) -> str:
+    """An answered question as a note to whoever asked it."""
+    return f"You asked ({key}): {question.get('text', '')}\nThe answer: {question.get('answer', '')}"
 
 
 @on("tasks.requested")
@@ -228,6 +253,8 @@ def _task_reopened(view: State, event: AnyEvent, out: Sink) -> None:
             status=TASK.step(task.status, event.kind, subject=task.id),
             iteration=int(event.data.get("iteration", task.iteration + 1)),
             failures=0,
+            critique=event.data.get("critique", ""),
+            critiques=task.critiques + 1 if event.data.get("critique") else 0,
             notes=(*task.notes, note) if note else task.notes,
             ready_at=out.ts,
         )

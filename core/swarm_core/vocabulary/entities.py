@@ -8,6 +8,8 @@ from typing import Any
 
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
+CONSULTATION = "consultation"  # of the architect, about a gate
+RULE = "rule"  # a finding that stands for what a rule fired on
 DIAGNOSIS = "diagnosis"
 PRIORITIES = ("critical", "high", "medium", "low")
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
@@ -100,14 +102,17 @@ class Task:
     """A unit of work for one service.
 
     ``iteration`` counts quality rounds, ``attempt`` claims, ``failures`` transient failures of this iteration, and
-    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan``, ``review`` or
-    ``diagnosis`` (why a halted run stands still); ``about`` is the task that a plan mends, or the gate that a review or
-    plan is about. ``writes`` are the paths it declared, ``estimate_s`` is a guess at its length, ``wait_s`` and
-    ``not_before`` are its pause after a failure. ``avoid`` names the instances that failed at it, ``held`` says why the
-    operator holds it, ``worker`` who outside the engine works on it. ``progress`` is what its agent says of its parts,
-    ``checkpoint`` its note for whoever takes the task up again. ``phase`` is the configured phase it is in, ``reads``
-    are the artifacts it was given, each a path and the SHA-256 it had. ``branch`` is a name that its commit is given
-    when it is merged, such as ``fix/login``.
+    ``mediations`` how often the architect gave it to somebody else. ``kind`` is ``work``, ``plan``, ``review`` (of a
+    commit), ``consultation`` (of the architect about a gate) or ``diagnosis`` (why a halted run stands still);
+    ``about`` is the task that a plan mends, or the gate that a consultation or plan is about. ``writes`` are the paths
+    it declared, ``estimate_s`` is a guess at its length, ``wait_s`` and ``not_before`` are its pause after a failure.
+    ``avoid`` names the instances that failed at it, ``held`` says why the operator holds it, ``worker`` who outside the
+    engine works on it. ``progress`` is what its agent says of its parts, ``checkpoint`` its note for whoever takes the
+    task up again. ``phase`` is the configured phase it is in, ``reads`` are the artifacts it was given, each a path and
+    the SHA-256 it had. ``branch`` is a name that its commit is given when it is merged, such as ``fix/login``.
+
+    A ``review`` looks at the commit ``subject`` of the task ``about`` and changes nothing. ``critiques`` counts the
+    rounds in which a critic sent the work back, ``critique`` is what it found in the last of them.
     """
 
     id: str
@@ -149,6 +154,9 @@ class Task:
     ended_at: str = ""
     reads: tuple[tuple[str, str], ...] = ()
     branch: str = ""
+    subject: str = ""
+    critique: str = ""
+    critiques: int = 0
 
     @property
     def is_planning(self) -> bool:
@@ -157,7 +165,11 @@ class Task:
     @property
     def is_work(self) -> bool:
         """Whether it is part of what the run is for, and not about how."""
-        return self.kind not in ("plan", "review")
+        return self.kind == "work"
+
+    @property
+    def is_review(self) -> bool:
+        return self.kind == "review"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +375,14 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One issue that somebody raised. ``resolution`` of a closed one: verified, accepted, rejected or backlog."""
+    """One issue that somebody raised. ``resolution`` of a closed one: verified, accepted, rejected or backlog.
+
+    ``category``: ``critique`` (a review of the task ``about`` found it), ``forensic`` (what was said at a handoff is
+    not what was measured), ``monitor`` (the engine noticed it), ``rule`` (a rule of the matrix blocks on it), else an
+    agent came across it. ``source`` is the task in which it was raised, ``task`` the one that fixes it, ``rounds`` how
+    often a fix was begun. ``verification`` says how to see that it is gone; ``check:NAME`` is a check that then passes.
+    ``signature`` is the same for the same issue.
+    """
 
     id: str
     title: str = ""
@@ -374,6 +393,16 @@ class Finding:
     raised_by: str = ""
     resolution: str = ""
     commit: str = ""
+    issue: str = ""
+    fix: str = ""
+    verification: str = ""
+    category: str = ""
+    about: str = ""
+    source: str = ""
+    task: str = ""
+    rounds: int = 0
+    signature: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

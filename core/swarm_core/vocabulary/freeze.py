@@ -38,7 +38,9 @@ def thaw(data: dict[str, Any]) -> RunView:
     for name in names:
         setattr(view, name, _thaw(data[name]))
     queue = sorted(view.merges.values(), key=lambda merge: merge.order)
-    view.index = Index.of(view.tasks.values(), view.gates.values(), queue, view.budgets.values())
+    view.index = Index.of(
+        view.tasks.values(), view.gates.values(), queue, view.budgets.values(), view.findings.values()
+    )
     return view
 
 

@@ -28,6 +28,8 @@ KINDS: Mapping[str, frozenset[str]] = {
     "task.fail": frozenset({"task", "attempt", "reason"}),
     "budget.raise": frozenset({"budget", "limit"}),
     "rule.waive": frozenset({"firing", "note"}),
+    "finding.close": frozenset({"finding", "resolution"}),
+    "question.answer": frozenset({"question", "answer"}),
     "gate.decide": frozenset({"gate", "verdict", "evidence"}),
     "engine.halt": frozenset(),
     "engine.stop": frozenset(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .entities import Budget, Gate, Merge, Task
+from .entities import Budget, Finding, Gate, Merge, Task
 
 DEAD = ("cancelled", "skipped")
 
@@ -28,6 +28,8 @@ class Index:
         self.latest_gate: dict[tuple[str, str], str] = {}
         self.open_gates: dict[str, None] = {}
         self.plans_about: dict[str, list[str]] = {}
+        self.reviews_about: dict[str, list[str]] = {}
+        self.open_findings: dict[str, None] = {}
         self.merge_unqueued: dict[str, None] = {}
         self.merge_queue: dict[str, None] = {}
         self.merge_checking: dict[str, None] = {}
@@ -55,6 +57,7 @@ class Index:
         gates: Iterable[Gate],
         merges: Iterable[Merge] = (),
         budgets: Iterable[Budget] = (),
+        findings: Iterable[Finding] = (),
     ) -> Index:
         """The index of entities in the order of their creation, of merges in the order of the queue."""
         index = cls()
@@ -66,6 +69,8 @@ class Index:
             index.merge(merge.task, merge.status)
         for budget in budgets:
             index.budget(budget)
+        for finding in findings:
+            index.finding(finding)
         return index
 
     def in_status(self, *statuses: str) -> list[str]:
@@ -107,6 +112,13 @@ class Index:
         elif budget.id in self.exhausted.get(budget.scope, ()):
             _take(self.exhausted, budget.scope, budget.id)
 
+    def finding(self, finding: Finding) -> None:
+        """Which findings are not closed, in the order in which they were raised."""
+        if finding.status == "closed":
+            self.open_findings.pop(finding.id, None)
+        else:
+            self.open_findings[finding.id] = None
+
     def merge(self, task: str, status: str) -> None:
         """Take what became of a task's merge; an empty ``status`` when there is none any more."""
         if status:
@@ -136,7 +148,8 @@ class Index:
         for name in task.dependencies:
             self.dependents.setdefault(name, []).append(task.id)
         if task.about:
-            self.plans_about.setdefault(task.about, []).append(task.id)
+            about = self.reviews_about if task.is_review else self.plans_about
+            about.setdefault(task.about, []).append(task.id)
         self.open_dependencies[task.id] = sum(state != "done" for state in states)
         self.dead_dependencies[task.id] = sum(state in DEAD for state in states)
 

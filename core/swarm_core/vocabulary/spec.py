@@ -174,6 +174,14 @@ class BudgetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CriticSpec:
+    """Who reviews a service's commits before their gates, and how often the work may come back because of it."""
+
+    service: str
+    rounds: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmSpec:
     """A whole configuration. ``script`` names the built-in or repository-relative scripts of ``ScriptedModel``.
 
@@ -196,6 +204,7 @@ class SwarmSpec:
     permissions: PermissionSpec = PermissionSpec()
     mcp_servers: Mapping[str, McpServerSpec] = field(default_factory=dict)
     gates: GatingSpec = field(default_factory=GatingSpec)
+    critics: Mapping[str, CriticSpec] = field(default_factory=dict)
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -193,6 +193,7 @@ class Writer(Sink):
         self.view.artifacts[artifact.path] = artifact
 
     def finding(self, finding: Finding) -> None:
+        self.view.index.finding(finding)
         self.view.findings[finding.id] = finding
 
     def incident(self, incident: Incident) -> None:

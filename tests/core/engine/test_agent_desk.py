@@ -144,7 +144,7 @@ def test_what_an_agent_tells_is_journaled_logged_and_shown(root: Path) -> None:
     assert told.view.findings["W-001-1"].raised_by == "backend-1"
     (asked,) = told.data("question.raised")
     assert (asked["text"], asked["default"], asked["options"]) == ("Which tax rate?", "19 %", ["7 %", "19 %"])
-    assert told.view.questions["OQ-001-1"]["task"] == "task_001"
+    assert told.view.questions["OQ-BUILD-001"]["task"] == "task_001"
     task = told.view.tasks["task_001"]
     assert task.progress == {"AC-001": "done"}
     assert task.checkpoint.startswith("The parser is done; ")
@@ -154,7 +154,7 @@ def test_what_an_agent_tells_is_journaled_logged_and_shown(root: Path) -> None:
     assert "finding No limiter" in told.log()
     assert "question Which tax rate?" in told.log()
     lines = "\n".join(filter(None, map(line, told.events)))
-    assert "OQ-001-1: Which tax rate? (goes on with: 19 %)" in lines
+    assert "OQ-BUILD-001: Which tax rate? (goes on with: 19 %)" in lines
     assert "W-001-1 HIGH: No limiter a.py:3" in lines
 
 

@@ -78,7 +78,7 @@ def views(draw: st.DrawFn) -> RunView:
     for name, hint in attributes().items():
         setattr(view, name, draw(values(hint), label=name))
     queue = sorted(view.merges.values(), key=lambda merge: merge.order)
-    view.index = Index.of(view.tasks.values(), view.gates.values(), queue)
+    view.index = Index.of(view.tasks.values(), view.gates.values(), queue, findings=view.findings.values())
     return view
 
 

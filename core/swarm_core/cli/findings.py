@@ -1,0 +1,46 @@
+"""``swarm-tui findings``: what is wrong in a run, whose it is and what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.entities import SEVERITIES, Finding
+
+from .common import Parsers, add_run_argument, chosen_run, here
+
+
+def add(parsers: Parsers) -> None:
+    parser = parsers.add_parser("findings", help="list what is wrong in a run, the gravest first")
+    add_run_argument(parser)
+    parser.add_argument("--all", action="store_true", dest="show_all", help="closed ones too")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="as one JSON document, with closed ones")
+
+
+def run(options: argparse.Namespace) -> int:
+    client = here()
+    view = client.view(chosen_run(client, getattr(options, "run", None)))
+    found = sorted(view.findings.values(), key=_gravity)
+    if options.as_json:
+        print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
+        return 0
+    shown = [one for one in found if options.show_all or one.status != "closed"]
+    for one in shown:
+        print(clean_line(row(one)))
+    if not shown:
+        print(f"no open finding ({len(found)} closed: --all shows them)" if found else "no finding")
+    return 0
+
+
+def row(one: Finding) -> str:
+    state = f"{one.status} ({one.resolution})" if one.resolution else one.status
+    whose = one.owner or "nobody's"
+    commit = f"  commit {one.commit[:12]}" if one.commit else ""
+    return f"{one.id:<10} {one.severity:<8} {state:<18} {whose:<14} {one.location or '-'}  {one.title}{commit}"
+
+
+def _gravity(one: Finding) -> tuple[bool, int]:
+    grave = SEVERITIES.index(one.severity) if one.severity in SEVERITIES else len(SEVERITIES)
+    return one.status == "closed", grave

@@ -1,0 +1,1 @@
+"""The papers of a run that people read: rendered from facts, and read back to the same."""
