@@ -97,6 +97,9 @@ class Recovering:
 
     def _carry_out(self, gate: Gate, incident: Incident) -> Record:
         way = way_of(self.view, self.spec, gate.note, gate.about)
+        if way.way == "reassign" and self.view.tasks[way.task].status != "failed":  # first it is taken from its agent
+            data = {"reason": self._reason(way, incident), "kind": "incident"}
+            return Record((Draft("task.failed", data, task=way.task),))
         why = gate.note or "the operator named no other way"
         decided = {
             "decision": gate.id,
@@ -115,18 +118,19 @@ class Recovering:
         )
 
     def _drafts(self, way: Way, incident: Incident) -> list[Draft]:
-        reason = f"{incident.id}: {way.way} {way.note}".strip()
+        reason = self._reason(way, incident)
         match way.way:
             case "rollback" | "revert":
                 return [Draft("recovery.started", {"to_seq": way.seq, "incident": incident.id, "reason": reason})]
             case "reassign":
-                task, given = self.view.tasks[way.task], {"assigned_to": way.service, "note": reason, "by": "operator"}
-                failed = Draft("task.failed", {"reason": reason, "kind": "incident"}, task=task.id)
-                reassigned = Draft("task.reassigned", given, task=task.id)
-                return [reassigned] if task.status == "failed" else [failed, reassigned]
+                given = {"assigned_to": way.service, "note": reason, "by": "operator"}
+                return [Draft("task.reassigned", given, task=way.task)]
             case "fix":
                 return self._fix(incident, way.note)
         return []
+
+    def _reason(self, way: Way, incident: Incident) -> str:
+        return f"{incident.id}: {way.way} {way.note}".strip()
 
     def _fix(self, incident: Incident, note: str) -> list[Draft]:
         firing = self.view.firings.get(incident.subject)

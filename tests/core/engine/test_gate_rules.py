@@ -28,7 +28,7 @@ def reviewed(recommendation: str, status: str = "done") -> RunView:
     """A view in which the architect was asked about gate_001."""
     view = RunView()
     handoff = {"what_i_did": "a.py:3 leaks", "recommendation": recommendation}
-    task = Task("task_002", "Review", status=status, assigned_to="architect", kind="review", about="gate_001")
+    task = Task("task_002", "Review", status=status, assigned_to="architect", kind="consultation", about="gate_001")
     task = replace(task, handoff=handoff)
     view.index.task(None, task)
     view.tasks[task.id] = task

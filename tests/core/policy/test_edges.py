@@ -298,7 +298,7 @@ def _budget(*kinds: str) -> Callable[[], Walk]:
     return play
 
 
-ARTIFACT, FINDING = {"path": "a.md", "type": "x"}, {"finding": "f1"}
+ARTIFACT, FINDING = {"path": "a.md", "type": "x"}, {"finding": "f1", "category": "rule"}
 INCIDENT = {"incident": "i1", "scope": "run"}
 WRITTEN, VALID = "artifact.written", "artifact.validated"
 PLAYS: tuple[Callable[[], Walk], ...] = (

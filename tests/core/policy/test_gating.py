@@ -291,7 +291,7 @@ def test_a_reviewer_is_asked_before_the_gate_is_measured_and_does_not_decide() -
     story = at_merge()
     story.happens("gate.consulted", gate="gate_002", about="c1")
     review = story.view.tasks["task_002"]
-    assert (review.kind, review.about, review.assigned_to) == ("review", "gate_002", "architect")
+    assert (review.kind, review.about, review.assigned_to) == ("consultation", "gate_002", "architect")
     assert EvaluateGate("gate_002") not in story.acts
     name = story.view.tasks["task_002"].instance
     data = {"what_i_did": "a.py:3 leaks", "recommendation": "request_changes"}

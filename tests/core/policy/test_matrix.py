@@ -54,7 +54,7 @@ def built(play: Story) -> Story:
 
 
 def test_a_critical_vulnerability_blocks_the_landing_until_its_finding_is_closed() -> None:
-    play = found(story(), "W-001", "CRITICAL", "security", location="backend/app.py:3")
+    play = found(story(), "W-001", "CRITICAL", "security", location="app.py:3")
     assert fired(play) == ["if_vulnerability_found.severity_critical"]
     built(play)
     gate = next(gate for gate in play.view.gates.values() if gate.place == "landing")
