@@ -30,6 +30,7 @@ from swarm_core.recovery.receipts import receipt_text
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import JournalError, MergeConflict, WorkspaceError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.rules import MATRIX_FILE
 from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
@@ -351,8 +352,9 @@ class Hands:
             return
         reached(CrashPoint.AFTER_MERGE_BEFORE_RECORD)
         data = {"commit": commit, "integration": merged}
-        outdated = await self.artifacts.outdated(hub, onto, merged, task)
-        rules = await adoption(hub, self.view, merged)
+        paths = await hub.changed_paths(self.view.run.integration, merged)
+        outdated = self.artifacts.outdated(paths, task)
+        rules = await adoption(hub, self.view, merged) if MATRIX_FILE in paths else []
         await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules)
 
     async def _land(self, gate: Gate) -> None:

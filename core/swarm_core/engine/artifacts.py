@@ -18,6 +18,7 @@ from swarm_core.artifacts.fault import Fault, errors
 from swarm_core.artifacts.validate import Judgement, dependency_faults, refused, too_large
 from swarm_core.checks.run import CheckRun
 from swarm_core.definitions.artifacts import load_registry
+from swarm_core.policy.phases import phases_of_work
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
@@ -284,16 +285,11 @@ class Registrar:
 
     # -- the integration line
 
-    async def outdated(self, hub: Hub, onto: str, merged: str, task: Task) -> list[Draft]:
-        """What goes stale when the line moves from ``onto`` to ``merged``: everything built on what changed.
+    def outdated(self, paths: Iterable[str], task: Task) -> list[Draft]:
+        """What goes stale when a merge changes ``paths`` on the line: everything built on them.
 
         What the same merge brings along is built on it, and stays. Costs what changed and what depends on it.
         """
-        if not self.registry.types:
-            return []
-        _, paths = await hub.desk.numstat(
-            onto if onto != merged else f"{merged}^1", merged
-        )  # it was made before a crash
         changed = self._registered(paths)
         names = ", ".join(kind.path for kind in changed)
         drafts = []
@@ -306,7 +302,7 @@ class Registrar:
 
     def sealing(self, phase: str) -> list[Draft]:
         """What is sealed with a phase: every artifact that is valid when the work is done."""
-        if phase != "build":
+        if phase != phases_of_work(self.runner.spec)[-1]:
             return []
         known = self.runner.view.artifacts.values()
         return [Draft("artifact.sealed", {"path": one.path}) for one in known if one.status == "valid"]

@@ -127,6 +127,9 @@ class SimulatedHub:
         text = "".join(f"{path}: {self.world.nodes[tip].files.get(path)}\n" for path in paths)
         return Diff(text.encode(), Stat(len(paths), len(paths), 0), paths)
 
+    async def changed_paths(self, before: str, after: str) -> list[str]:
+        return self.world.changed(before, after)
+
     async def changed_content(self, before: str, after: str, path: str, *, max_bytes: int) -> bytes | None:
         return None
 

@@ -178,6 +178,10 @@ class Hub:
         pairs = (line.partition(": ") for line in told.text.splitlines())
         return {key: value.strip() for key, colon, value in pairs if colon}
 
+    async def changed_paths(self, before: str, after: str) -> list[str]:
+        """The paths whose content is another in commit ``after``; a rename counts as its two paths."""
+        return (await self.desk.numstat(_id(before), _id(after)))[1]
+
     async def changed_content(self, before: str, after: str, path: str, *, max_bytes: int) -> bytes | None:
         """A file's bytes in commit ``after``, one more than ``max_bytes`` at most; None if unchanged or gone."""
         told = await self.desk.git("diff-tree", "-r", "--no-renames", "-z", _id(before), _id(after), "--", path)
