@@ -198,9 +198,9 @@ def a_failure_tried_for_ever(patch: Patch) -> None:
 
 def landing_told_before_it_is_made(patch: Patch) -> None:
     async def boastful(self: Any, gate: Any) -> None:
-        await self._finish(landed=True, commit="", reason="")
+        await self.finish(landed=True, commit="", reason="")
 
-    patch.setattr("swarm_core.simulation.hands.SimulatedHands._land", boastful)
+    patch.setattr("swarm_core.simulation.hands.SimulatedLanding.land", boastful)
 
 
 def a_failed_merge_blamed_on_the_agent(patch: Patch) -> None:
