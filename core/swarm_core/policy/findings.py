@@ -22,6 +22,7 @@ FORENSIC = "forensic"
 MONITOR = "monitor"
 MAX_FIXES = 50
 MAX_ROUNDS = 3
+MAX_ESCALATIONS = 3
 GATE_STATES = ("evaluating", "open")
 
 
@@ -116,7 +117,7 @@ class Findings:
         for firing in self._firings(finding):
             for name in firing.tasks:
                 task = self.view.tasks[name]
-                if not task.is_planning:
+                if task.is_work:
                     return task
                 planned = self.view.plans.get(name, {}).get("tasks", ())
                 made = [self.view.tasks[one["id"]] for one in planned if one["id"] in self.view.tasks]
@@ -222,7 +223,10 @@ class Findings:
         return Record((Draft("task.created", data, task=self.new_task()),))
 
     def _escalate(self, finding: Finding) -> Iterator[Effect]:
-        """Nobody could fix it: the operator sends somebody again, or lives with it."""
+        """Nobody could fix it: the operator sends somebody again, or lives with it. Not for ever: then it stays open,
+        and the landing shows it."""
+        if finding.rounds >= MAX_ROUNDS + MAX_ESCALATIONS:
+            return
         gate: Gate | None = self.view.latest_gate("escalation", finding.id)
         if gate is None or gate.round != finding.rounds or gate.status == "aborted":
             if self._is_time():

@@ -148,7 +148,12 @@ class Recovering:
             "priority": "critical",
             **mark(self.view, self.spec),
         }
-        return [*reopened(self.view, self.spec, incident.id), Draft("task.created", data, task=self.new_task())]
+        task = self.new_task()
+        drafts = [*reopened(self.view, self.spec, incident.id), Draft("task.created", data, task=task)]
+        finding = self.view.findings.get(firing.fact.key.removeprefix("finding:")) if firing is not None else None
+        if finding is not None and finding.status == "open":
+            drafts.append(Draft("finding.fix_started", {"finding": finding.id, "owner": service, "task": task}))
+        return drafts
 
 
 def diagnosed(task: Task) -> Record:
