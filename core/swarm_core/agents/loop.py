@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -27,10 +27,11 @@ from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .limits.fallback import seen_by
 from .log import AgentLog
-from .model import CACHE_TTL_S, MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
+from .model import MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
 from .patience import MAX_RETRIES, Patience
 from .prices import cost_usd
 from .redaction import without_secrets
+from .seat import Seat
 from .soundness import flaw_of, is_too_large
 from .transcript import Transcript
 
@@ -41,28 +42,6 @@ CUT_OFF = "Your turn was cut off at its length limit. Go on where you stopped."
 NOT_TAKEN = f"Your turn was longer than {MAX_TURN_CHARS} characters and was not taken. Make smaller calls, one by one."
 NO_ROOM = "the task's history no longer fits the model's context window; split the task"
 Report = Callable[[Draft], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Who works on what, with which model. ``system`` is the same text for all agents of a model.
-
-    ``about`` is the task a consultation of the architect is about, ``about_service`` whose it is. ``feature`` is what
-    its calls are counted as: ``plan``, ``mend``, ``work`` or ``rework``.
-    """
-
-    instance: str
-    service: str
-    task: str
-    title: str
-    model: str
-    system: str
-    max_tokens: int = 16_000
-    effort: str = ""
-    cache_ttl_s: int = CACHE_TTL_S
-    feature: str = "work"
-    about: str = ""
-    about_service: str = ""
 
 
 async def always() -> None:

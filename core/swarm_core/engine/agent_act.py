@@ -22,11 +22,12 @@ from swarm_core.agents.context import (
 )
 from swarm_core.agents.coordination import EndingTool, Handoff, Outcome, Plan, Stalled
 from swarm_core.agents.log import AgentLog
-from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.loop import AgentLoop
 from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
 from swarm_core.agents.model_facts import turn_tokens
 from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import request_tasks_tool
+from swarm_core.agents.seat import Seat
 from swarm_core.agents.transcript import Transcript
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolResult

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, RULE, Task
+from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import RULE
 from swarm_core.vocabulary.ids import slug
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import NOTIFY, Firing, order_of

@@ -10,16 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import (
-    CONSULTATION,
-    DIAGNOSIS,
-    PLANNING_TASK,
-    Budget,
-    Finding,
-    Gate,
-    Task,
-)
+from swarm_core.vocabulary.budgets import Budget
+from swarm_core.vocabulary.entities import CONSULTATION, DIAGNOSIS, PLANNING_TASK, Gate, Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import SwarmSpec

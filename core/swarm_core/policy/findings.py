@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from swarm_core.vocabulary.entities import PLANNING_TASK, RULE, Finding, Gate, Task
+from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import RULE, Finding
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import NOTIFY, Firing
 from swarm_core.vocabulary.spec import SwarmSpec
