@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -22,22 +21,21 @@ from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
-from .admission import Admission, Call, Narrow, Pacing, Permit, most_input_tokens
+from .admission import Admission, Call, Narrow, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .limits.fallback import seen_by
 from .log import AgentLog
 from .model import MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
-from .patience import MAX_RETRIES, Patience
+from .patience import Patience
 from .prices import cost_usd
 from .redaction import without_secrets
 from .seat import Seat
 from .soundness import flaw_of, is_too_large
 from .transcript import Transcript
+from .waiting import Waiting
 
 MAX_NUDGES = 2
-SHOWN_WAIT_S = 1.0
-BEAT_S = 30.0
 CUT_OFF = "Your turn was cut off at its length limit. Go on where you stopped."
 NOT_TAKEN = f"Your turn was longer than {MAX_TURN_CHARS} characters and was not taken. Make smaller calls, one by one."
 NO_ROOM = "the task's history no longer fits the model's context window; split the task"
@@ -92,6 +90,7 @@ class AgentLoop:
         self._excused = excused
         self._choose = choose or (lambda: seat.model)
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat, secrets)
+        self._waiting = Waiting(admissions, log, clock, self._tell, excused, beat)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
         self._asked_s = 0.0
@@ -189,14 +188,14 @@ class AgentLoop:
                 break
             except ModelError as error:
                 self._log.flush()
-                if (held_s := self._held_s(error)) is not None and patience.bears(error):
-                    await self._tell_failure(error, held_s, patience.attempt)
+                if (held_s := self._waiting.held_s(error)) is not None and patience.bears(error):
+                    await self._waiting.tell(error, held_s, patience.attempt)
                     continue  # where it waits, everybody does
                 wait_s = patience.wait_s(error)
                 if wait_s is None:
                     self._log.write("error", str(error))
                     raise
-                await self._wait(error, wait_s, patience.attempt)
+                await self._waiting.wait(error, wait_s, patience.attempt)
         ms = round((self._clock.monotonic_s() - self._asked_s) * 1000)
         feature = "reminder" if self._transcript.nudges else self._seat.feature
         cost = cost_usd(turn.model, turn.usage, self._clock.now())
@@ -318,44 +317,6 @@ class AgentLoop:
         if flaw := flaw_of(turn, self._transcript.tool_ids):
             raise ModelError(f"the model's turn cannot be used: {flaw}", kind=ModelFailure.TRUNCATED)
         return turn
-
-    def _held_s(self, error: ModelError) -> float | None:
-        waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
-        return max((wait_s for wait_s in waits if wait_s is not None), default=None)
-
-    async def _tell_failure(self, error: ModelError, wait_s: float, attempt: int, of: str = "") -> None:
-        self._log.write(
-            "note", f"{error.message} — attempt {attempt}{of} failed ({error.kind}), again in {wait_s:.1f} s"
-        )
-        await self._tell(
-            "llm.retry",
-            kind=str(error.kind),
-            wait_s=round(wait_s, 3),
-            attempt=attempt,
-            message=clean_line(error.message, 300),
-        )
-
-    async def _wait(self, error: ModelError, wait_s: float, attempt: int) -> None:
-        """Report the failure, then wait; a limit that takes a while shows as the agent waiting."""
-        is_limit = error.kind is ModelFailure.LIMIT
-        await self._tell_failure(error, wait_s, attempt, "" if is_limit else f"/{MAX_RETRIES}")
-        if not (is_limit and wait_s > SHOWN_WAIT_S):
-            await self._sleep(wait_s)
-            return
-        until = datetime.fromisoformat(self._clock.now()) + timedelta(seconds=min(wait_s, 366 * 86_400))
-        stamp = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        await self._tell("agent.waiting", reason="the model's rate limit", until=stamp)
-        with self._excused():
-            await self._sleep(wait_s)
-        await self._tell("agent.busy")
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait, and show signs of life: waiting is not being lost."""
-        while seconds > 0:
-            self._beat()
-            await self._clock.sleep(min(seconds, BEAT_S))
-            seconds -= BEAT_S
-        self._beat()
 
     async def _tell(self, kind: str, /, **data: Any) -> None:
         seat = self._seat
