@@ -21,7 +21,7 @@ from swarm_core.vocabulary.errors import ModelError, ModelFailure
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.secrets import NO_SECRETS, Secrets
 
-from .admission import Admission, Call, Narrow, Permit, most_input_tokens
+from .admission import Admission, Call, Narrow, Pacing, Permit, most_input_tokens
 from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .limits.fallback import seen_by
@@ -90,7 +90,7 @@ class AgentLoop:
         self._excused = excused
         self._choose = choose or (lambda: seat.model)
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat, secrets)
-        self._waiting = Waiting(admissions, log, clock, self._tell, excused, beat)
+        self._waiting = Waiting(log, clock, self._tell, excused, beat)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
         self._asked_s = 0.0
@@ -188,7 +188,7 @@ class AgentLoop:
                 break
             except ModelError as error:
                 self._log.flush()
-                if (held_s := self._waiting.held_s(error)) is not None and patience.bears(error):
+                if (held_s := self._held_s(error)) is not None and patience.bears(error):
                     await self._waiting.tell(error, held_s, patience.attempt)
                     continue  # where it waits, everybody does
                 wait_s = patience.wait_s(error)
@@ -317,6 +317,11 @@ class AgentLoop:
         if flaw := flaw_of(turn, self._transcript.tool_ids):
             raise ModelError(f"the model's turn cannot be used: {flaw}", kind=ModelFailure.TRUNCATED)
         return turn
+
+    def _held_s(self, error: ModelError) -> float | None:
+        """Seconds for which whoever counts calls holds everybody after this failure; None if nobody does."""
+        waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
+        return max((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     async def _tell(self, kind: str, /, **data: Any) -> None:
         seat = self._seat

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import ModelError, ModelFailure
 
-from .admission import Admission, Pacing
 from .log import AgentLog
 from .patience import MAX_RETRIES
 
@@ -23,20 +22,14 @@ class Waiting:
 
     def __init__(
         self,
-        admissions: Sequence[Admission],
         log: AgentLog,
         clock: Clock,
         tell: Callable[..., Awaitable[None]],
         excused: Callable[[], contextlib.AbstractContextManager[object]],
         beat: Callable[[], None],
     ) -> None:
-        self._admissions, self._log, self._clock = admissions, log, clock
+        self._log, self._clock = log, clock
         self._tell, self._excused, self._beat = tell, excused, beat
-
-    def held_s(self, error: ModelError) -> float | None:
-        """Seconds for which whoever counts calls holds everybody after this failure; None if nobody does."""
-        waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
-        return max((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     async def tell(self, error: ModelError, wait_s: float, attempt: int, of: str = "") -> None:
         """Report the failure, and when there is another attempt."""
