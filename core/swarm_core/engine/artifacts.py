@@ -278,7 +278,9 @@ class Registrar:
                 foreign.append(kind.path)
         took_s = self.runner.clock.monotonic_s() - started_s
         is_well = not judged.invalid and not foreign
-        results = [CheckRun("artifacts", "built in", 0 if is_well else 1, took_s, "\n".join(lines) + "\n")]
+        is_strict = self.runner.spec.artifacts == "strict"
+        text = "\n".join(lines) + "\n"
+        results = [CheckRun("artifacts", "built in", 0 if is_well else 1, took_s, text, required=is_strict)]
         if judged.contradictions or len(kinds) > 1 or sides(frozenset(k.key for k in kinds)) != {k.key for k in kinds}:
             results.append(_agreement(judged.contradictions))
         return results
