@@ -29,6 +29,7 @@ from swarm_core.vocabulary.rules import MATRIX_FILE
 from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 
+from .agreement import Agreement
 from .artifacts import Registrar
 from .crash_points import CrashPoint, reached
 from .foreign_act import seat_for
@@ -55,6 +56,7 @@ class Hands:
         self.permissions = Rulebook(runner)
         self.measuring = Measuring(runner, self.hub)
         self.artifacts = Registrar(runner)
+        self.agreement = Agreement(runner, self.artifacts, self.measuring)
         self.judging, self.landing = Judging(self), Landing(self)
         runner.listeners.append(Monitor(runner.view, runner.recorder.enqueue).take)
         self._hub: Hub | None = None
@@ -193,11 +195,13 @@ class Hands:
             "tasks": taken_back(self.view, then),
             "phases": reopened_phases(self.view, then),
         }
+        paths = await hub.changed_paths(self.view.run.integration, integration)
+        told = await self.agreement.on_the_line(hub, integration, paths)
         incident = self._recovering()
         gate = self.view.latest_gate("recovery", incident)
         checks = await self.measuring.at_landing() if gate is not None else []
         seconds = round(self.clock.monotonic_s() - started_s, 3)
-        await self.runner.record(Draft("rollback.done", done), *verdict_after(incident, gate, checks, seconds))
+        await self.runner.record(Draft("rollback.done", done), *told, *verdict_after(incident, gate, checks, seconds))
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
@@ -230,7 +234,8 @@ class Hands:
         paths = await hub.changed_paths(self.view.run.integration, merged)
         outdated = self.artifacts.outdated(paths, task)
         rules = await adoption(hub, self.view, merged) if MATRIX_FILE in paths else []
-        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules)
+        told = await self.agreement.on_the_line(hub, merged, paths, task.id)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules, *told)
 
     def trailers(self, task: Task, instance: str) -> dict[str, str]:
         """What every commit of this run says about where it comes from."""
