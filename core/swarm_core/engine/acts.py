@@ -143,9 +143,10 @@ class Hands:
                 "branch": f"agent/{instance}",
             }
             await self.runner.record(Draft("agent.starting", data, agent=instance))
-        hub = await self.hub()
-        await hub.add_tree(instance)
-        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
+        if service.is_external or service.is_human or service.is_foreign:
+            hub = await self.hub()
+            await hub.add_tree(instance)  # an agent of our own asks its model while its first task makes the tree
+            reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
         await self.runner.record(Draft("agent.ready", agent=instance))
 
     async def _retire(self, instance: str) -> None:

@@ -43,12 +43,13 @@ from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.inspection import SecretFound
 
-from .agent_desk import AgentDesk, known_artifacts, owned_by
+from .agent_desk import AgentDesk, Owned, known_artifacts
 from .allowance import Allowance
 from .commit_tool import COMMIT, told
 from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .ground import Ground
 from .limits import Paced
 from .mcp_servers import servers_for
 from .planned import changes_of
@@ -71,6 +72,7 @@ class AgentAct:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.scope = Scope(self.tree, self.service, self.scratch)
         self.allowance = Allowance(self.service.timeout_s)
+        self.artifacts: dict[str, ArtifactType] = {}  # known as soon as the tree is there
         self.command = ""  # the request with which it was handed in, if somebody outside did
 
     async def perform(self) -> None:
@@ -79,13 +81,16 @@ class AgentAct:
         about = {"run": run, "task": task.id, "span": span, "instance": self.instance.id}
         say_about(**about)
         hub = await self.hands.hub()
-        await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
-        await self._place(hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
+        async with Ground(self._prepare(hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
+            await self._work(hub, log)
+
+    async def _work(self, hub: Hub, log: AgentLog) -> None:
         try:
             spec = self.runner.spec
             async with self.allowance, confined(hub, self.service, spec.confinement, log, self.report) as self.confines:
                 outcome = await self._converse(hub, log)
+                await self.grounded()
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
             return
@@ -96,6 +101,19 @@ class AgentAct:
         finally:
             log.flush()
         await self._conclude(hub, outcome)
+
+    async def grounded(self) -> None:
+        """Wait for the tree. Raises what kept it from being made; time spent here does not count against the task."""
+        with self.allowance.excused():
+            await self.ground.ready()
+
+    async def _prepare(self, hub: Hub) -> None:
+        """The tree for this task, and what is known only from it. Nothing of it is needed for the first question."""
+        reached(CrashPoint.BEFORE_WORKTREE)
+        await hub.add_tree(self.instance.id)  # adopts the tree; makes it if there is none
+        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
+        await self._place(hub)
+        self.artifacts.update(await asyncio.to_thread(known_artifacts, self.tree))
 
     async def _place(self, hub: Hub) -> None:
         """Bring the tree to where this task's work stands, keeping uncommitted work of the same task."""
@@ -123,10 +141,9 @@ class AgentAct:
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
         workers = self.runner.spec.workers
-        artifacts = await asyncio.to_thread(known_artifacts, self.tree)
-        self.scope = replace(self.scope, owned=owned_by(service.key, artifacts))
+        self.scope = replace(self.scope, owned=Owned(service.key, self.artifacts))
         own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
-        own += own_tools(self._desk(artifacts))
+        own += own_tools(self._desk())
         own += await self._served(log)
         toolbox, ending = equip(
             self.scope,
@@ -190,6 +207,7 @@ class AgentAct:
             self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
+            ground=self.grounded,
             excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
@@ -228,12 +246,13 @@ class AgentAct:
         """The tools of the service's MCP servers."""
         if not self.service.mcp_servers:
             return []
+        await self.grounded()  # the repository may bring some of them
         trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
         found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
         return await mcp_tools(found, self.scope, self.scratch, confines=self.confines, say=say)
 
-    def _desk(self, artifacts: Mapping[str, ArtifactType]) -> AgentDesk:
-        return AgentDesk(self.runner, self.task, self.instance, self.scope, artifacts, self.report, self._request)
+    def _desk(self) -> AgentDesk:
+        return AgentDesk(self.runner, self.task, self.instance, self.scope, self.artifacts, self.report, self._request)
 
     async def _request(self, reason: str) -> str:
         """An agent asks for work that is not its own."""

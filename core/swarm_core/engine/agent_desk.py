@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,15 @@ def known_artifacts(tree: Path) -> Mapping[str, ArtifactType]:
     return {name: kind for name, kind in {**shipped, **own}.items() if name not in RESERVED_TYPES}
 
 
-def owned_by(service: str, artifacts: Mapping[str, ArtifactType]) -> tuple[str, ...]:
-    """The files that a service may write because it produces them."""
-    return tuple(sorted(kind.path for kind in artifacts.values() if kind.is_by(service)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Owned(Container[str]):
+    """The files that a service may write because it produces them: none before ``artifacts`` are known."""
+
+    service: str
+    artifacts: Mapping[str, ArtifactType]
+
+    def __contains__(self, path: object) -> bool:
+        return any(kind.path == path and kind.is_by(self.service) for kind in self.artifacts.values())
 
 
 class AgentDesk:

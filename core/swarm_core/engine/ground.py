@@ -1,0 +1,48 @@
+"""The worktree an agent is about to work in, while it is still being made.
+
+A checkout takes longer than everything else before an agent's first question, and the question needs nothing of it.
+So the two go on side by side, and whatever reads or writes the tree waits here first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any
+
+BEAT_S = 30.0
+
+
+class Ground:
+    """Use as an async context manager around the work in the tree that ``making`` prepares.
+
+    ``alive`` is told now and then while somebody waits: a large checkout is no lost agent. When the work ends, however
+    it ends, nothing is at work in the tree any more.
+    """
+
+    def __init__(self, making: Coroutine[Any, Any, None], alive: Callable[[], None] = lambda: None) -> None:
+        self._making, self._alive = making, alive
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Ground:
+        self._task = asyncio.create_task(self._making, name="ground")
+        return self
+
+    async def ready(self) -> None:
+        """Return when the tree is there. Raises what kept it from being made, to everybody who asks."""
+        assert self._task is not None
+        while not self._task.done():
+            self._alive()
+            await asyncio.wait([self._task], timeout=BEAT_S)
+        self._task.result()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        if isinstance(error, asyncio.CancelledError):
+            self._task.cancel()  # what is half done is finished when the tree is needed again
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # whoever needed the tree was told
