@@ -82,7 +82,7 @@ class AgentAct:
         say_about(**about)
         hub = await self.hands.hub()
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
-        async with Ground(self._prepare(hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
+        async with Ground(partial(self._prepare, hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
             await self._work(hub, log)
 
     async def _work(self, hub: Hub, log: AgentLog) -> None:

@@ -14,7 +14,7 @@ from tests.support.cli import swarm
 
 from swarm_core.cli.plain import line
 from swarm_core.client import SwarmClient
-from swarm_core.engine.agent_desk import known_artifacts, owned_by
+from swarm_core.engine.agent_desk import Owned, known_artifacts
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView
@@ -161,8 +161,10 @@ def test_what_an_agent_tells_is_journaled_logged_and_shown(root: Path) -> None:
 def test_a_producer_owns_its_files_and_a_broken_registry_adds_nothing(tmp_path: Path) -> None:
     repos.write(tmp_path, ".agent-artifacts/registry.yml", REGISTRY)
     known = known_artifacts(tmp_path)
-    assert owned_by("backend", known) == ("artifacts/api-contracts.yml",)
-    assert owned_by("tester", known) == ()
+    assert [kind.path for kind in known.values() if kind.path in Owned("backend", known)] == [
+        "artifacts/api-contracts.yml"
+    ]
+    assert not any(kind.path in Owned("tester", known) for kind in known.values())
     shipped = known_artifacts(tmp_path / "nowhere")
     assert len(shipped) == 15
     for broken in ("artifact_types: [", "artifact_types: {plan: {path: p.json}, x: {path: ../up}}", "- a", "\0"):
