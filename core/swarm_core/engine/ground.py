@@ -54,6 +54,11 @@ class Ground:
         if isinstance(error, asyncio.CancelledError):
             self._task.cancel()  # what is half done is finished when the tree is needed again
         self._is_wanted.set()
-        await asyncio.wait([self._task])
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:  # hurried: the tree may be given to somebody else as soon as this returns
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            raise
         if not self._task.cancelled():
             self._task.exception()  # whoever needed the tree was told
