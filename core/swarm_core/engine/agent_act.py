@@ -43,7 +43,7 @@ from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.inspection import SecretFound
 
-from .agent_desk import AgentDesk, Owned, known_artifacts
+from .agent_desk import AgentDesk, Owned
 from .allowance import Allowance
 from .commit_tool import COMMIT, told
 from .confining import confined, set_aside
@@ -52,6 +52,7 @@ from .diagnostics import say_about
 from .ground import Ground
 from .limits import Paced
 from .mcp_servers import servers_for
+from .placing import prepare
 from .planned import changes_of
 from .role_tools import equip, feature_of
 
@@ -82,7 +83,7 @@ class AgentAct:
         say_about(**about)
         hub = await self.hands.hub()
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
-        async with Ground(partial(self._prepare, hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
+        async with Ground(partial(prepare, self, hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
             await self._work(hub, log)
 
     async def _work(self, hub: Hub, log: AgentLog) -> None:
@@ -106,37 +107,6 @@ class AgentAct:
         """Wait for the tree. Raises what kept it from being made; time spent here does not count against the task."""
         with self.allowance.excused():
             await self.ground.ready()
-
-    async def _prepare(self, hub: Hub) -> None:
-        """The tree for this task, and what is known only from it. Nothing of it is needed for the first question."""
-        reached(CrashPoint.BEFORE_WORKTREE)
-        await hub.add_tree(self.instance.id)  # adopts the tree; makes it if there is none
-        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
-        await self._place(hub)
-        self.artifacts.update(await asyncio.to_thread(known_artifacts, self.tree))
-
-    async def _place(self, hub: Hub) -> None:
-        """Bring the tree to where this task's work stands, keeping uncommitted work of the same task."""
-        wanted = self.task.commit or self.task.base
-        tip = await hub.tip(self.instance.id)
-        merge = self.runner.view.merges.get(self.task.id)
-        if tip != wanted:
-            if await self._is_own_commit(hub, wanted, tip):
-                return
-            await hub.reset_tree(self.instance.id, wanted)
-        if merge is not None and merge.status == "conflicted":
-            await hub.start_conflict(self.instance.id, await hub.integration())
-
-    async def _is_own_commit(self, hub: Hub, wanted: str, tip: str) -> bool:
-        """A commit of this task that was made but not journaled before a crash; journals it now."""
-        if any(merge.commit == tip for merge in self.runner.view.merges.values()):
-            return False  # the task before this one ended there
-        trailers = await hub.trailers(tip)
-        if trailers.get("Task-Id") != self.task.id or trailers.get("Run-Id") != self.runner.view.run.id:
-            return False
-        diff = await hub.diff(wanted, tip)
-        await self._report_commit(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
-        return True
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
@@ -301,10 +271,10 @@ class AgentAct:
         )
         if commit is not None:
             reached(CrashPoint.AFTER_COMMIT_BEFORE_RECORD)
-            await self._report_commit(commit)
+            await self.report_commit(commit)
         return commit
 
-    async def _report_commit(self, commit: Commit) -> None:
+    async def report_commit(self, commit: Commit) -> None:
         data = {
             "commit": commit.oid,
             "message": commit.message.splitlines()[0],

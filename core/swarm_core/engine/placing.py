@@ -1,0 +1,49 @@
+"""Brings an agent's tree to where its task's work stands, and keeps what of that task is there already."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from swarm_core.workspace.facts import Commit
+from swarm_core.workspace.hub import Hub
+
+from .agent_desk import known_artifacts
+from .crash_points import CrashPoint, reached
+
+if TYPE_CHECKING:
+    from .agent_act import AgentAct
+
+
+async def prepare(act: AgentAct, hub: Hub) -> None:
+    """The tree for an attempt, and what is known only from it. The agent's first question needs nothing of this."""
+    reached(CrashPoint.BEFORE_WORKTREE)
+    await hub.add_tree(act.instance.id)  # adopts the tree; makes it if there is none, or somebody removed it
+    reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
+    await _place(act, hub)
+    act.artifacts.update(await asyncio.to_thread(known_artifacts, act.tree))
+
+
+async def _place(act: AgentAct, hub: Hub) -> None:
+    """Bring the tree to where this task's work stands, keeping uncommitted work of the same task."""
+    wanted = act.task.commit or act.task.base
+    tip = await hub.tip(act.instance.id)
+    merge = act.runner.view.merges.get(act.task.id)
+    if tip != wanted:
+        if await _is_own_commit(act, hub, wanted, tip):
+            return
+        await hub.reset_tree(act.instance.id, wanted)
+    if merge is not None and merge.status == "conflicted":
+        await hub.start_conflict(act.instance.id, await hub.integration())
+
+
+async def _is_own_commit(act: AgentAct, hub: Hub, wanted: str, tip: str) -> bool:
+    """A commit of this task that was made but not journaled before a crash; journals it now."""
+    if any(merge.commit == tip for merge in act.runner.view.merges.values()):
+        return False  # the task before this one ended there
+    trailers = await hub.trailers(tip)
+    if trailers.get("Task-Id") != act.task.id or trailers.get("Run-Id") != act.runner.view.run.id:
+        return False
+    diff = await hub.diff(wanted, tip)
+    await act.report_commit(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
+    return True
