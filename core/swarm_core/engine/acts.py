@@ -41,6 +41,7 @@ from .foreign_act import seat_for
 from .ledger import Ledger
 from .models import ModelPool
 from .permissions import Rulebook
+from .placing import NoWorktreeError
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
 
@@ -107,6 +108,8 @@ class Hands:
         match act:
             case MergeTask(task):  # no agent can help; whether it was merged is known when the hub answers again
                 return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
+            case RunAgent() if isinstance(error, NoWorktreeError):  # the task goes on with the run
+                return list(halting(self.view, reason, trigger="workspace"))
             case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
             case EvaluateGate(gate):

@@ -52,7 +52,7 @@ from .diagnostics import say_about
 from .ground import Ground
 from .limits import Paced
 from .mcp_servers import servers_for
-from .placing import prepare
+from .placing import no_worktree, prepare
 from .planned import changes_of
 from .role_tools import equip, feature_of
 
@@ -70,7 +70,10 @@ class AgentAct:
         self.layout, self.clock = hands.layout, hands.clock
         self.tree = self.layout.trees / instance.id
         self.scratch = self.layout.state_dir / "scratch" / instance.id
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise no_worktree(instance.id, error) from error
         self.scope = Scope(self.tree, self.service, self.scratch)
         self.allowance = Allowance(self.service.timeout_s)
         self.artifacts: dict[str, ArtifactType] = {}  # known as soon as the tree is there

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from swarm_core.vocabulary.errors import WorkspaceError
 from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 
@@ -15,13 +16,30 @@ if TYPE_CHECKING:
     from .agent_act import AgentAct
 
 
+class NoWorktreeError(WorkspaceError):
+    """There is no place for an agent to work. No agent can help, and another attempt is no better."""
+
+
 async def prepare(act: AgentAct, hub: Hub) -> None:
-    """The tree for an attempt, and what is known only from it. The agent's first question needs nothing of this."""
+    """The tree for an attempt, and what is known only from it. The agent's first question needs nothing of this.
+
+    Raises NoWorktreeError.
+    """
     reached(CrashPoint.BEFORE_WORKTREE)
-    await hub.add_tree(act.instance.id)  # adopts the tree; makes it if there is none, or somebody removed it
-    reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
-    await _place(act, hub)
+    try:
+        await hub.add_tree(act.instance.id)  # adopts the tree; makes it if there is none, or somebody removed it
+        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
+        await _place(act, hub)
+    except (OSError, WorkspaceError) as error:
+        raise no_worktree(act.instance.id, error) from error
     act.artifacts.update(await asyncio.to_thread(known_artifacts, act.tree))
+
+
+def no_worktree(instance: str, error: Exception) -> NoWorktreeError:
+    """What keeps ``instance`` from having a place to work."""
+    said = error.message if isinstance(error, WorkspaceError) else f"{error}"
+    hint = error.hint if isinstance(error, WorkspaceError) else ""
+    return NoWorktreeError(f"{instance} has no worktree: {said}", hint=hint or "put it right, then resume the run")
 
 
 async def _place(act: AgentAct, hub: Hub) -> None:

@@ -15,7 +15,8 @@ from swarm_core.agents.model import Model, ModelEvent, ModelRequest
 from swarm_core.engine import ground
 from swarm_core.engine.ground import Ground
 from swarm_core.engine.models import ModelPool
-from swarm_core.policy.effects import RetireInstance
+from swarm_core.engine.placing import NoWorktreeError
+from swarm_core.policy.effects import RetireInstance, RunAgent
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_core.vocabulary.spec import ServiceSpec
 from swarm_core.workspace.facts import Tree
@@ -132,8 +133,10 @@ async def test_a_tree_that_cannot_be_made_ends_the_attempt_and_the_question_is_n
     trees = seat.tree.parent
     trees.parent.mkdir(parents=True, exist_ok=True)
     trees.write_text("in the way\n")
-    with pytest.raises((SwarmError, OSError)):
-        await seat.sit()
+    act = RunAgent(TASK, INSTANCE, seat.task.iteration, seat.task.attempt)
+    with pytest.raises(NoWorktreeError, match=f"{INSTANCE} has no worktree") as failed:
+        await seat.hands.perform(act)
+    assert [draft.kind for draft in seat.hands.give_up(act, failed.value)] == ["incident.opened", "run.halted"]
     assert seat.task.status == "running"
     assert len(asked.saw_tree) == 1
 
