@@ -41,6 +41,7 @@ from .measuring import Measuring
 from .models import ModelPool
 from .monitor import Monitor
 from .permissions import Rulebook
+from .placing import NoWorktreeError
 from .recovery_evidence import verdict_after
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
@@ -110,6 +111,8 @@ class Hands:
         match act:
             case MergeTask(task):  # no agent can help; whether it was merged is known when the hub answers again
                 return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
+            case RunAgent() if isinstance(error, NoWorktreeError):  # the task goes on with the run
+                return list(halting(self.view, reason, trigger="workspace"))
             case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
             case SealPhase(phase):
@@ -148,9 +151,10 @@ class Hands:
                 "branch": f"agent/{instance}",
             }
             await self.runner.record(Draft("agent.starting", data, agent=instance))
-        hub = await self.hub()
-        await hub.add_tree(instance)
-        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
+        if service.is_external or service.is_human or service.is_foreign:
+            hub = await self.hub()
+            await hub.add_tree(instance)  # an agent of our own asks its model while its first task makes the tree
+            reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
         await self.runner.record(Draft("agent.ready", agent=instance))
 
     async def _retire(self, instance: str) -> None:
