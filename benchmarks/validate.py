@@ -1,8 +1,12 @@
-"""Claim: judging a 100 KB artifact costs at most half as much again as the bare libraries on the same bytes.
+"""Claim: a 100 KB artifact is judged for at most half as much again as the bare library takes, beside the event loop,
+which it never holds for longer than 20 ms.
 
-Each format is judged whole: size, text, keys given twice, places, rules. Beside it, in the same run: PyYAML's C loader
-and jsonschema, json and jsonschema, sqlglot, PyYAML and openapi-spec-validator, markdown-it-py, html.parser. Last, the
-whole set in a process of its own, as the engine does it, with that process's start.
+Each format goes the engine's way: ``aside.judge``, a process of its own with its limits, and everything that is looked
+at (size, text, keys given twice, places, rules). Beside it, in turn and in the same run: the same bytes in a process
+that only imports the bare library and parses them (PyYAML's C loader and jsonschema, json and jsonschema, sqlglot,
+PyYAML and openapi-spec-validator, markdown-it-py, html.parser). The second ratio is without processes: ``validate``
+against the same calls in this one. Each is the quickest of its rounds: neighbours only ever slow one. What holds the
+loop is timed callback by callback, in wall time; its longest, median of the rounds.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
-from html.parser import HTMLParser
 from typing import Any
+
+from benchmarks.measure import environment, python
 
 from swarm_core.artifacts.aside import judge
 from swarm_core.artifacts.validate import validate
@@ -23,8 +29,25 @@ from swarm_core.definitions.artifacts import shipped_text
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry
 
 SIZE_BYTES = 100_000
-ROUNDS = 5
+ROUNDS = 7
 LIMIT = 1.5
+HOLD_MS = 20.0
+
+YAML = "yaml.load(data, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))"
+SCHEMA = "list(Draft202012Validator(schema).iter_errors({}))"
+# The bare peers: what they import, and what they do with ``data`` (and ``schema``).
+PEERS = {
+    "yaml": ("import yaml\nfrom jsonschema import Draft202012Validator", SCHEMA.format(YAML)),
+    "json": ("import json\nfrom jsonschema import Draft202012Validator", SCHEMA.format("json.loads(data)")),
+    "sql": ("import sqlglot", "sqlglot.parse(data.decode(), dialect='postgres')"),
+    "openapi": (
+        "import yaml\nfrom openapi_spec_validator import OpenAPIV30SpecValidator",
+        f"list(OpenAPIV30SpecValidator({YAML}).iter_errors())",
+    ),
+    "markdown": ("from markdown_it import MarkdownIt", "MarkdownIt().parse(data.decode())"),
+    "html": ("from html.parser import HTMLParser", "HTMLParser().feed(data.decode())"),
+}
+SCHEMAS = {"yaml": "system_design", "json": "ui_components"}
 
 
 def filled(part: Callable[[int], str], head: str = "", tail: str = "") -> bytes:
@@ -55,8 +78,8 @@ def contents() -> dict[str, bytes]:
 
 def kinds() -> dict[str, ArtifactType]:
     rules: dict[str, dict[str, Any]] = {
-        "yaml": {"schema": "system_design", "required_fields": ("services",)},
-        "json": {"schema": "ui_components", "required_fields": ("components",)},
+        "yaml": {"schema": SCHEMAS["yaml"], "required_fields": ("services",)},
+        "json": {"schema": SCHEMAS["json"], "required_fields": ("components",)},
         "sql": {"required_tables": ("t1",)},
         "openapi": {"version": "3.0.0"},
         "markdown": {"required_sections": ("Section 7",)},
@@ -65,34 +88,54 @@ def kinds() -> dict[str, ArtifactType]:
     return {name: ArtifactType(name, f"artifacts/{name}", name, "x", **more) for name, more in rules.items()}
 
 
-def parsers() -> dict[str, Callable[[bytes], Any]]:
-    import openapi_spec_validator
-    import sqlglot
-    import yaml
-    from jsonschema import Draft202012Validator
-    from markdown_it import MarkdownIt
+@dataclass(slots=True)
+class Times:
+    """Seconds of one format's rounds: through a process and in this one, ours and the bare library's."""
 
-    schemas = yaml.safe_load(shipped_text("schemas.yml"))
+    shipped: list[float] = field(default_factory=list)
+    process: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    held: list[float] = field(default_factory=list)
 
-    def fits(name: str, value: Any) -> bool:
-        return not list(Draft202012Validator(schemas[name]).iter_errors(value))
+    @property
+    def ratios(self) -> tuple[float, float]:
+        return min(self.shipped) / min(self.process), min(self.ours) / min(self.bare)
 
-    def plain_yaml(data: bytes) -> Any:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
-    def html(data: bytes) -> None:
-        reader = HTMLParser()
-        reader.feed(data.decode())
-        reader.close()
+class Holds:
+    """How long each callback holds the event loop, while it is entered."""
 
-    return {
-        "yaml": lambda data: fits("system_design", plain_yaml(data)),
-        "json": lambda data: fits("ui_components", json.loads(data)),
-        "sql": lambda data: sqlglot.parse(data.decode(), dialect="postgres"),
-        "openapi": lambda data: list(openapi_spec_validator.OpenAPIV30SpecValidator(plain_yaml(data)).iter_errors()),
-        "markdown": lambda data: MarkdownIt().parse(data.decode()),
-        "html": html,
-    }
+    def __enter__(self) -> Holds:
+        self.longest_s = 0.0
+        self._run = run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            started = time.perf_counter()
+            run(handle)
+            self.longest_s = max(self.longest_s, time.perf_counter() - started)
+
+        asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.Handle._run = self._run  # type: ignore[method-assign]
+
+
+async def alone(program: str, content: bytes) -> None:
+    """The bare library in a process of its own, fed as ours is."""
+    child = await asyncio.create_subprocess_exec(
+        *python("-P", "-c", program), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment()
+    )
+    await child.communicate(content)
+    if child.returncode:
+        raise SystemExit(f"the bare library failed:\n{program}")
+
+
+async def timed(work: Awaitable[Any]) -> float:
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -101,25 +144,46 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
+async def measure(name: str, kind: ArtifactType, content: bytes, schema: Any) -> Times:
+    imports, call = PEERS[name]
+    program = f"import sys\n{imports}\nschema = {schema!r}\ndata = sys.stdin.buffer.read()\n{call}\n"
+    names: dict[str, Any] = {"data": content, "schema": schema}
+    exec(imports, names)
+    here = partial(eval, compile(call, name, "eval"), names)
+    registry, times = Registry({name: kind}), Times()
+    for number in range(ROUNDS + 1):
+        process = await timed(alone(program, content))
+        bare = seconds(here)  # nothing else runs in this loop
+        with Holds() as holds:
+            shipped = await timed(asyncio.ensure_future(judge(registry, [(kind, content)])))
+        ours = seconds(partial(validate, kind, content))
+        if number:  # the first warms the file cache
+            times.shipped.append(shipped)
+            times.process.append(process)
+            times.ours.append(ours)
+            times.bare.append(bare)
+            times.held.append(holds.longest_s)
+    return times
+
+
 def main() -> int:
-    data, types, bare = contents(), kinds(), parsers()
+    import yaml
+
+    schemas, types = yaml.safe_load(shipped_text("schemas.yml")), kinds()
     is_well = True
-    for name, content in data.items():
+    print(f"{'':9} {'engine':>9} {'bare':>9} {'ratio':>7}   {'in one process':>14}   {'loop held':>9}")
+    for name, content in contents().items():
         judgement = validate(types[name], content)
         if not judgement.is_valid:
             raise SystemExit(f"{name}: {judgement.reason}")
-        ours, theirs = [], []
-        for _ in range(ROUNDS):  # in turn, so that a busy machine slows both
-            theirs.append(seconds(partial(bare[name], content)))
-            ours.append(seconds(partial(validate, types[name], content)))
-        ratio = statistics.median(ours) / statistics.median(theirs)
-        is_well &= ratio <= LIMIT
-        told = f"{statistics.median(ours) * 1e3:8.1f} ms, bare {statistics.median(theirs) * 1e3:8.1f} ms"
-        print(f"{name:<9} {len(content):,} bytes  {told}  {ratio:6.2f}x · goal <= {LIMIT:g}x")
-    registry = Registry(types)
-    files = [(types[name], content) for name, content in data.items()]
-    whole = [seconds(lambda: asyncio.run(judge(registry, files))) for _ in range(ROUNDS)]
-    print(f"all six in a process of their own: {statistics.median(whole):.2f} s with its start and imports")
+        schema = json.loads(json.dumps(schemas[SCHEMAS[name]])) if name in SCHEMAS else None
+        times = asyncio.run(measure(name, types[name], content, schema))
+        whole, inner = times.ratios
+        held_ms = statistics.median(times.held) * 1e3
+        is_well &= whole <= LIMIT and inner <= LIMIT and held_ms <= HOLD_MS
+        shipped, process = min(times.shipped) * 1e3, min(times.process) * 1e3
+        print(f"{name:<9} {shipped:6.0f} ms {process:6.0f} ms {whole:6.2f}x {inner:15.2f}x {held_ms:9.1f} ms")
+    print(f"{'met' if is_well else 'MISSED'} · goal: each ratio <= {LIMIT:g}x, the loop held <= {HOLD_MS:g} ms")
     return 0 if is_well else 1
 
 
