@@ -16,6 +16,7 @@ from swarm_core.engine.measuring import EVENTS, Measuring
 from swarm_core.engine.models import ModelPool
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act, RunAgent
+from swarm_core.policy.matrix import blocking
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
@@ -116,7 +117,7 @@ class SimulatedHands(Hands):
             diff=diff.text,
             stat=diff.stat,
             checks=checks,
-            blockers=self._in_the_way(),
+            blockers=[*self._in_the_way(), *blocking(self.view)],
             about=self._landing_about(),
         )
 
