@@ -1,0 +1,59 @@
+"""What the swarm noticed and mended by itself, in a few lines: the end of the demonstration, read off its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.entities import Finding
+from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.rules import Firing
+from swarm_core.vocabulary.view import RunView
+
+NEXT = (
+    ("swarm-tui decisions", "which rule fired, why, and what came of it"),
+    ("swarm-tui trace artifacts/api-contracts.yml", "who wrote it, from what, at which gate"),
+    ("swarm-tui findings --all", "what was found, and the commit that mended it"),
+)
+WIDTH = 150
+
+
+def told(events: Iterable[Event]) -> list[str]:
+    """Refused artifacts, and each finding with the rule that took care of it and the commit that closed it."""
+    seen = list(events)
+    view = RunView.of(seen)
+    refused = {
+        str(e.data.get("path", "")): str(e.data.get("reason", "")) for e in seen if e.kind == "artifact.rejected"
+    }
+    lines = [
+        f"refused  {reason.removeprefix(f'{path}:')} in {path}; its author was told at once and wrote it again"
+        for path, reason in refused.items()
+        if (known := view.artifacts.get(path)) is not None and known.status in ("valid", "sealed")
+    ]
+    for finding in view.findings.values():
+        lines += _of_a_finding(view, finding)
+    return [clean_line(line, WIDTH) for line in lines]
+
+
+def _of_a_finding(view: RunView, finding: Finding) -> list[str]:
+    lines = [f"found    {finding.title} ({finding.id}, {finding.location})"]
+    firing = next((one for one in view.firings.values() if one.fact.key == f"finding:{finding.id}"), None)
+    if firing is not None:
+        lines.append(f"decided  {_what_followed(view, firing)}")
+    if finding.commit:
+        how = f"{finding.status} ({finding.resolution})" if finding.resolution else finding.status
+        lines.append(f"mended   by {finding.task}, merged after your gate as commit {finding.commit[:12]}: {how}")
+    return lines
+
+
+def _what_followed(view: RunView, firing: Firing) -> str:
+    made = [str(one["id"]) for task in firing.tasks for one in view.plans.get(task, {}).get("tasks", ())]
+    tasks = [view.tasks[name] for name in (*firing.tasks, *made) if name in view.tasks]
+    who = " → ".join(f"{task.assigned_to} ({task.id})" for task in tasks)
+    return f"by the rule {firing.rule}: {', '.join(firing.actions)} → {who or 'nobody'}"
+
+
+def next_steps() -> list[str]:
+    """Commands to try in the repository, each with what it shows."""
+    width = max(len(command) for command, _ in NEXT)
+    return [f"{command:<{width}}  {what}" for command, what in NEXT]
