@@ -35,6 +35,7 @@ from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.landing import LandTry, keep_unlanded, land, try_land
 
+from .agreement import Agreement, standing
 from .artifacts import Registrar
 from .budget_evidence import budget_evidence
 from .claims import compared
@@ -66,6 +67,7 @@ class Hands:
         self.permissions = Rulebook(runner)
         self.measuring = Measuring(runner, self.hub)
         self.artifacts = Registrar(runner)
+        self.agreement = Agreement(runner, self.artifacts, self.measuring)
         runner.listeners.append(Monitor(runner.view, runner.recorder.enqueue).take)
         self._hub: Hub | None = None
         self._opening = asyncio.Lock()
@@ -203,11 +205,13 @@ class Hands:
             "tasks": taken_back(self.view, then),
             "phases": reopened_phases(self.view, then),
         }
+        paths = await hub.changed_paths(self.view.run.integration, integration)
+        told = await self.agreement.on_the_line(hub, integration, paths)
         incident = self._recovering()
         gate = self.view.latest_gate("recovery", incident)
         checks = await self.measuring.at_landing() if gate is not None else []
         seconds = round(self.clock.monotonic_s() - started_s, 3)
-        await self.runner.record(Draft("rollback.done", done), *verdict_after(incident, gate, checks, seconds))
+        await self.runner.record(Draft("rollback.done", done), *told, *verdict_after(incident, gate, checks, seconds))
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
@@ -273,8 +277,10 @@ class Hands:
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self.measuring.at_merge(task, onto, attempt)
-        for built_in in await self.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths):
-            await self.measuring.record(task.id, built_in, tip, "agent")
+        is_merged = bool(task.commit) and attempt.is_clean
+        seen = await hub.merged(onto, tip, attempt.tree) if is_merged and self.artifacts.registered(diff.paths) else tip
+        for built_in in await self.artifacts.checks(hub, task.assigned_to, seen, diff.paths):
+            await self.measuring.record(task.id, built_in, seen, "merged" if is_merged else "agent")
             checks.append(built_in)
         checks += await compared(self.runner, task, checks, diff.text)
         return merge_evidence(
@@ -317,6 +323,7 @@ class Hands:
             checks=checks,
             blockers=[*landing_blockers(attempt), *required_missing(checks), *blocking(self.view)],
             about=landing_about(attempt),
+            facts=standing(self.view),
         )
 
     async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:
@@ -355,7 +362,8 @@ class Hands:
         paths = await hub.changed_paths(self.view.run.integration, merged)
         outdated = self.artifacts.outdated(paths, task)
         rules = await adoption(hub, self.view, merged) if MATRIX_FILE in paths else []
-        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules)
+        told = await self.agreement.on_the_line(hub, merged, paths, task.id)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules, *told)
 
     async def _land(self, gate: Gate) -> None:
         hub = await self.hub()

@@ -134,6 +134,12 @@ class Measuring:
 
     async def record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
         """Keep the evidence, then journal the result that names it."""
+        await self.runner.record(await self.told(task, result, commit, where))
+
+    async def told(
+        self, task: str, result: CheckRun, commit: str, where: str, *, seen: Sequence[str] | None = None
+    ) -> Draft:
+        """Keep the evidence; the fact that names it. ``seen`` are the findings that it still shows."""
         layout = self.runner.layout
         name = f"checks/{result.name}-{commit[:12]}-{self.runner.view.last_seq}.txt"
         evidence = self.runner.secrets.redact_bytes(result.evidence(commit=commit, tree=where).encode())
@@ -150,8 +156,9 @@ class Measuring:
             "tree": where,
             "commit": commit,
             "evidence": name,
+            **({"seen": list(seen)} if seen is not None else {}),
         }
-        await self.runner.record(Draft(EVENTS[result.result], data, task=task or None))
+        return Draft(EVENTS[result.result], data, task=task or None)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[int]:
