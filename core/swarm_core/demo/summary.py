@@ -26,7 +26,7 @@ def told(events: Iterable[Event]) -> list[str]:
         str(e.data.get("path", "")): str(e.data.get("reason", "")) for e in seen if e.kind == "artifact.rejected"
     }
     lines = [
-        f"refused  {reason.removeprefix(f'{path}:')} in {path}; its author was told at once and wrote it again"
+        f"refused  {reason}; its author was told at once and wrote it again"
         for path, reason in refused.items()
         if (known := view.artifacts.get(path)) is not None and known.status in ("valid", "sealed")
     ]

@@ -1,4 +1,4 @@
-"""SQL for sqlite is judged by running it: without a library, with the place of what fails, and with no way to a file."""
+"""SQL for sqlite is judged by running it: without a library, with the place of what fails, with no way to a file."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -326,22 +327,22 @@ def test_the_products_tests_pass_where_connections_are_forbidden(played: Played,
     assert "\nOK\n" in output, "nothing is skipped: the confined agent sees every test run"
 
 
-async def test_the_checks_of_the_configuration_pass_at_every_stage(played: Played, tmp_path: Path) -> None:
+def test_the_checks_of_the_configuration_pass_at_every_stage(played: Played, tmp_path: Path) -> None:
     empty = repository.create(tmp_path / "before any work")
     specs = {check.name: check for check in load(empty / "multi-agent.yaml").checks}
     assert [spec.kind for spec in specs.values()] == ["tests", "tests_not_deleted", "migration_up_down", "secret_scan"]
 
-    async def measured(name: str, tree: Path) -> CheckRun:
-        return await run_check(specs[name], tree, tmp_path / "scratch", SystemClock(), Around(base=before))
-
     async def before() -> Path:
         return empty
 
-    results = {name: await measured(name, played.merged) for name in specs}
+    def measured(name: str, tree: Path) -> CheckRun:
+        return asyncio.run(run_check(specs[name], tree, tmp_path / "scratch", SystemClock(), Around(base=before)))
+
+    results = {name: measured(name, played.merged) for name in specs}
     assert {name: result.result for name, result in results.items()} == dict.fromkeys(specs, "pass"), results
-    assert (await measured("tests", empty)).value == 2
     assert (results["tests"].value or 0) > 30
-    assert (await measured("secrets", empty)).has_passed
+    assert measured("tests", empty).value == 2
+    assert measured("secrets", empty).has_passed
     assert run(empty, "git status --porcelain --ignored") == (0, ""), "a check leaves nothing behind"
 
 
