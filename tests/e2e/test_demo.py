@@ -16,6 +16,7 @@ from swarm_core.vocabulary.layout import RepoLayout
 
 pytestmark = pytest.mark.timeout(180)
 CONTRACT = "artifacts/api-contracts.yml"
+LATER = {"architect-1", "architect-2", "database-2"}
 WORKERS = {"database-1", "backend-1", "frontend-1", "testing-1"}
 
 
@@ -107,9 +108,7 @@ def test_a_contract_is_refused_with_its_place_and_corrected(state: SwarmClient) 
     assert {artifacts[path].status for path in (CONTRACT, "database/schema.sql")} == {"sealed"}
 
 
-def test_the_phone_number_is_found_decided_migrated_behind_a_gate_and_closed(
-    state: SwarmClient, finished: Path
-) -> None:
+def test_the_phone_number_is_found_decided_migrated_and_closed(state: SwarmClient, finished: Path) -> None:
     run = state.runs()[-1]
     view = state.view(run)
     (finding,) = view.findings.values()
@@ -181,11 +180,7 @@ def test_status_and_events_tell_the_whole_story(state: SwarmClient, finished: Pa
     log = swarm("events", cwd=finished).stdout
 
     assert status["run"]["landed"] is True
-    assert {instance["id"] for instance in status["instances"]} == WORKERS | {
-        "architect-1",
-        "architect-2",
-        "database-2",
-    }
+    assert {instance["id"] for instance in status["instances"]} == WORKERS | LATER
     assert status["usage"]["tokens" if "tokens" in status["usage"] else "input_tokens"] > 0
     assert "landed" in log
     assert "policy.denied" in log

@@ -218,9 +218,15 @@ def test_what_does_not_agree_is_migrated_behind_a_gate_and_closed_with_the_real_
 
 
 def _is_in_the_papers(play: Played, finding: str, merged: str) -> None:
+    """They follow the journal with a short delay."""
     directory = play.root / ".runs" / play.run
-    (issue,) = error_report.parse((directory / "error-reports.md").read_text()).issues
-    assert (issue.id, issue.status) == (finding, f"Auto-fixed in commit {merged}")
+
+    def issues() -> tuple[error_report.Issue, ...]:
+        return error_report.parse((directory / "error-reports.md").read_text()).issues
+
+    status = f"Auto-fixed in commit {merged}"
+    wait_until("the report of what became of it", lambda: [one.status for one in issues()] == [status])
+    assert [one.id for one in issues()] == [finding]
     (action,) = recovery_actions.parse((directory / "recovery-actions.yml").read_text())
     assert (action.kind, action.task, action.status, action.commit) == ("fix", "task_003", "closed", merged)
 

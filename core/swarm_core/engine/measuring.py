@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from swarm_core.checks.measured import Measured
 from swarm_core.checks.run import CheckRun, run_check
 from swarm_core.checks.site import Around
+from swarm_core.policy.matrix import is_of_a_rule
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
@@ -26,6 +27,7 @@ from swarm_core.workspace.hub import Hub
 from .confining import grounds
 from .runner import Runner
 
+REQUIRED = " is required and "
 SLOTS = 2  # that many commits are measured at the same time
 MAX_FILES = 50  # that an event names; its evidence has them all
 EVENTS = {"pass": "check.passed", "fail": "check.failed", "error": "check.failed", "not_measured": "check.not_measured"}
@@ -97,7 +99,10 @@ class Measuring:
         base = await hub.merge_base(onto, commit) or onto
         around = Around(messages=await hub.messages(base, commit), journal=self.runner.layout.journal)
         results = await self._measure(task.id, specs, merged, onto, "merged", around)
-        worse = [r.name for r in results if not r.has_passed and (r.required or known.get(r.name, True))]
+        is_forced = gate is not None and gate.forced
+        worse = [
+            r.name for r in results if not r.has_passed and ((r.required and not is_forced) or known.get(r.name, True))
+        ]
         if not worse:
             self._shown[task.id] = attempt.tree
             return ""
@@ -178,10 +183,16 @@ def _told_apart(result: CheckRun, own: str) -> CheckRun:
     return dataclasses.replace(result, note=f"{note}on the task's own commit: {own}")
 
 
+def is_forceable(blocker: str) -> bool:
+    """Whether what is in an approval's way is a judgement that a person may overrule, and not the state of the world:
+    a check that is required, a rule that blocks."""
+    return REQUIRED in blocker or is_of_a_rule(blocker)
+
+
 def required_missing(checks: Sequence[CheckRun]) -> list[str]:
     """What is in an approval's way, each with what was seen: required checks that are anything but a pass."""
     return [
-        f"{check.name} is required and {_said(check)}{f': {check.hint}' if check.hint else ''}"
+        f"{check.name}{REQUIRED}{_said(check)}{f': {check.hint}' if check.hint else ''}"
         for check in checks
         if check.is_in_the_way
     ]

@@ -136,7 +136,7 @@ class Findings:
         for firing in self._firings(finding):
             for name in firing.tasks:
                 task = self.view.tasks[name]
-                if not task.is_planning:
+                if task.is_work:
                     return task
                 planned = self.view.plans.get(name, {}).get("tasks", ())
                 made = [self.view.tasks[one["id"]] for one in planned if one["id"] in self.view.tasks]

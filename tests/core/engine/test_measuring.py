@@ -152,7 +152,7 @@ async def test_two_changes_that_break_each_other_are_told_from_one_that_is_broke
     await at.merge(first)
     (found,) = await at.measure(second)
     assert (found.result, found.note) == ("fail", "on the task's own commit: pass")
-    assert [told["tree"] for told in at.told()] == ["merged", "agent"]
+    assert [told["tree"] for told in at.told()] == ["merged", "alone"]
 
 
 async def test_no_check_sees_what_another_left(place: Path) -> None:
