@@ -119,7 +119,7 @@ def test_a_restored_run_ends_in_the_same_tree(original: Original, tmp_path: Path
     assert events[seq].kind == "restore.done"
     merged = [event.task for event in events if event.kind == "merge.completed"]
     assert len(merged) == len(set(merged)) == 5
-    was_working = json.loads(original.lines[1])["data"]["pid"] if seq > 1 else 0
+    was_working = json.loads(original.lines[2])["data"]["pid"] if seq > 1 else 0
     crashes = [event.data for event in events if event.kind == "engine.crash_detected"]
     assert crashes == ([{"pid": was_working, "last_seq": seq + 1}] if was_working else [])
 

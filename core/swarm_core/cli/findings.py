@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import SEVERITIES, Finding
+from swarm_core.vocabulary.findings import SEVERITIES, Finding
 
 from .common import Parsers, add_run_argument, chosen_run, here
 

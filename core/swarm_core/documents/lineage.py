@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from swarm_core.vocabulary.entities import Finding, Gate, Task
+from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.view import RunView
 
 WRITES = ("artifact.written", "commit.created")

@@ -289,7 +289,10 @@ class Registrar:
         lines += [f"a finding when it is merged: {fault}" for fault in shared]
         note = f"does not agree with others' artifacts, a finding when it is merged: {shared[0]}" if shared else ""
         output = "\n".join(lines) + "\n"
-        results = [CheckRun("artifacts", "built in", 0 if is_well else 1, took_s, output, note=note)]
+        is_strict = self.runner.spec.artifacts == "strict"
+        results = [
+            CheckRun("artifacts", "built in", 0 if is_well else 1, took_s, output, required=is_strict, note=note)
+        ]
         if errors(mine) or (
             not shared and (len(kinds) > 1 or sides(frozenset(k.key for k in kinds)) != {k.key for k in kinds})
         ):

@@ -46,17 +46,6 @@ class Mismatch:
     measured: str
 
 
-@dataclass(frozen=True, slots=True)
-class Told(CheckRun):
-    """A line at a gate that is no command: what was compared."""
-
-    said: str = ""
-
-    @property
-    def detail(self) -> str:
-        return self.said
-
-
 def mismatches(task: Task, checks: Sequence[CheckRun], diff: str) -> list[Mismatch]:
     """What the handoff of ``task`` claims and the measurements of its commit deny; tests that are gone come always."""
     said = "\n".join(task.handoff.values())
@@ -82,7 +71,8 @@ def _sentence(text: str, start: int, end: int) -> str:
 
 def _coverage(said: str, checks: Sequence[CheckRun]) -> Iterator[Mismatch]:
     claim = COVERAGE.search(said)
-    measured = [float(m[1]) for check in checks for m in MEASURED_COVERAGE.finditer(check.output)]
+    measured = [float(check.value) for check in checks if check.kind == "coverage" and check.value is not None]
+    measured = measured or [float(m[1]) for check in checks for m in MEASURED_COVERAGE.finditer(check.output)]
     if claim and measured and float(claim[1] or claim[2]) > max(measured) + SLACK:
         yield Mismatch(
             "coverage", "The handoff claims more coverage than was measured", claim[0], f"{max(measured):g} %"
@@ -118,11 +108,11 @@ def deleted_tests(diff: str) -> list[str]:
     return [name for name in removed if name not in added]
 
 
-def told(found: Sequence[Mismatch], seconds: float = 0.0) -> Told:
+def told(found: Sequence[Mismatch]) -> CheckRun:
     """The line of the gate."""
     output = "\n".join(f"{one.title}: said {one.said!r}, measured {one.measured}" for one in found)
     text = f"{len(found)} claims do not fit what was measured" if found else "what was said fits what was measured"
-    return Told("claims", "the handoff against the measurements", int(bool(found)), seconds, output, text)
+    return _line("claims", "the handoff against the measurements", not found, output, text)
 
 
 async def compared(runner: Runner, task: Task, checks: Sequence[CheckRun], diff: bytes) -> list[CheckRun]:
@@ -137,16 +127,21 @@ async def compared(runner: Runner, task: Task, checks: Sequence[CheckRun], diff:
     return lines
 
 
-def reviewed(view: RunView, task: Task, critic: str) -> Told:
+def reviewed(view: RunView, task: Task, critic: str) -> CheckRun:
     """Whether the critic has seen exactly this commit and has nothing more to say."""
     review = review_of(view, task.id, task.commit, critic)
     if review is None or review.status != "done":
         state = f"{review.id} is {review.status}" if review else "there was no review of this commit"
-        return Told("critique", f"review by {critic}", 1, 0.0, state, state)
+        return _line("critique", f"review by {critic}", False, state, state)
     said = [one for one in view.findings.values() if one.category == "critique" and one.about == task.id]
     accepted = sum(one.resolution != "verified" for one in said)
     text = f"{len(said)} findings, all closed" + (f", {accepted} without a fix" if accepted else "")
-    return Told("critique", f"review by {critic}", 0, 0.0, text, text)
+    return _line("critique", f"review by {critic}", True, text, text)
+
+
+def _line(name: str, command: str, has_passed: bool, output: str, note: str) -> CheckRun:
+    """A line at a gate that is no command: what was compared."""
+    return CheckRun(name, command, int(not has_passed), 0.0, output, kind=name, note=note)
 
 
 def drafts(view: RunView, task: Task, found: Sequence[Mismatch]) -> list[Draft]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarm_core.checks.run import CheckRun
+from swarm_core.vocabulary.asks import Ask
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.entities import Ask, CheckResult, Gate, Run, Stat, Task
+from swarm_core.vocabulary.entities import CheckResult, Gate, Run, Stat, Task
 
 SEPARATOR = "─" * 72
 MAX_SEEN = 20

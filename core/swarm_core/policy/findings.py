@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from swarm_core.vocabulary.entities import PLANNING_TASK, RULE, Finding, Gate, Task
+from swarm_core.vocabulary.entities import PLANNING_TASK, Gate, Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import RULE, Finding
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import NOTIFY, Firing
 from swarm_core.vocabulary.spec import SwarmSpec
@@ -25,6 +26,7 @@ AGREEMENT = "consistency"  # the check of the integration line that shows an inc
 ERROR_AGENT = "error-agent"
 MAX_FIXES = 50
 MAX_ROUNDS = 3
+MAX_ESCALATIONS = 3
 GATE_STATES = ("evaluating", "open")
 
 
@@ -242,7 +244,10 @@ class Findings:
         return Record((Draft("task.created", data, task=self.new_task()),))
 
     def _escalate(self, finding: Finding) -> Iterator[Effect]:
-        """Nobody could fix it: the operator sends somebody again, or lives with it."""
+        """Nobody could fix it: the operator sends somebody again, or lives with it. Not for ever: then it stays open,
+        and the landing shows it."""
+        if finding.rounds >= MAX_ROUNDS + MAX_ESCALATIONS:
+            return
         gate: Gate | None = self.view.latest_gate("escalation", finding.id)
         if gate is None or gate.round != finding.rounds or gate.status == "aborted":
             if self._is_time():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from swarm_core.vocabulary.entities import CheckResult, Gate
-from swarm_core.vocabulary.gating import AUTO_ROUNDS, GatingSpec
+from swarm_core.vocabulary.gating import AUTO_ROUNDS, RULES_PATHS, GatingSpec
 
 RULE = "rule"
 MAX_NAMED = 3
@@ -43,7 +43,11 @@ def aspects_of(gates: GatingSpec, paths: Iterable[str]) -> dict[str, list[str]]:
     """The places that a change is about because of what it touches, each with those paths."""
     touched: dict[str, list[str]] = {}
     for path in paths:
-        for place, patterns in (("migration", gates.migrations), ("architecture", gates.architecture)):
+        for place, patterns in (
+            ("migration", gates.migrations),
+            ("architecture", gates.architecture),
+            ("rules", RULES_PATHS),
+        ):
             if any(matches(path, pattern) for pattern in patterns):
                 touched.setdefault(place, []).append(path)
     return touched
@@ -54,6 +58,8 @@ def holds_of(aspects: dict[str, list[str]], conflicts: Sequence[str] = ()) -> li
     out = [f"conflicts in {_some(conflicts)}: somebody has to look"] if conflicts else []
     if paths := aspects.get("migration"):
         out.append(f"a migration is yours to decide: it changes {_some(paths)}")
+    if paths := aspects.get("rules"):
+        out.append(f"what the swarm is ruled by is yours to decide: it changes {_some(paths)}")
     return out
 
 

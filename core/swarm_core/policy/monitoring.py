@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from swarm_core.vocabulary.entities import Finding, Gate
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.events import Draft, Event
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.view import RunView
 
 from .findings import ERROR_AGENT, MONITOR

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from swarm_core.vocabulary.entities import DIAGNOSIS, Gate, Incident, Task
+from swarm_core.vocabulary.entities import DIAGNOSIS, Gate, Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Incident
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import Firing
 from swarm_core.vocabulary.spec import SwarmSpec

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .entities import SEVERITIES
 from .errors import IllegalTransition
+from .findings import SEVERITIES
 from .machines import FINDING
 from .rules import Fact, Firing, Matrix, fired_key
 from .state import AnyEvent, Sink, State, on

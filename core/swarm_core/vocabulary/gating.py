@@ -16,7 +16,9 @@ PROFILES = ("autonomous", "gated", "paranoid")
 OPERATOR_REVIEWER = "operator"
 # Places whose mode can be chosen; the others are the operator's alone.
 PLACES = ("plan", "merge", "phase", "landing", "migration", "architecture")
-ALWAYS_HUMAN = ("escalation", "budget", "permission", "trust", "migration")
+ALWAYS_HUMAN = ("escalation", "budget", "permission", "trust", "migration", "rules")
+# What a swarm is ruled by, as patterns: no rule of its own passes a change of it.
+RULES_PATHS = ("multi-agent.yaml", "artifacts/decision-matrix.yml", ".agent-artifacts/**", ".claude/**")
 SYNONYM_PLACES: Mapping[str, str] = {"publish": "landing"}
 
 _MODES: Mapping[str, Mapping[str, str]] = {

@@ -19,7 +19,7 @@ from swarm_core.policy.decide import _Decision
 from swarm_core.policy.effects import Effect, SealPhase
 from swarm_core.policy.findings import Findings
 from swarm_core.policy.phases import Phases
-from swarm_core.vocabulary import changes_run
+from swarm_core.vocabulary import changes_gates
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.gating import VERDICTS
@@ -120,13 +120,13 @@ def _approvals_hold_for_any_commit(patch: pytest.MonkeyPatch) -> None:
 
 
 def _evidence_is_not_compared(patch: pytest.MonkeyPatch) -> None:
-    judged = changes_run._judged
+    judged = changes_gates._judged
 
     def blind(gate: Gate, data: Any, verdict: str) -> Gate:
         is_open = gate.status != "evaluating"
         return judged(gate, {key: data[key] for key in data if key != "evidence" or not is_open}, verdict)
 
-    patch.setattr(changes_run, "_judged", blind)
+    patch.setattr(changes_gates, "_judged", blind)
 
 
 def _rules_pass_what_failed(patch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,18 @@ def test_a_migration_is_said_to_be_the_operators() -> None:
     assert aspects_of(gates, ["src/a.py"]) == {}
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["artifacts/decision-matrix.yml", "multi-agent.yaml", ".agent-artifacts/registry.yml", ".claude/settings.json"],
+)
+def test_no_profile_lets_agents_change_what_rules_them_by_themselves(path: str) -> None:
+    gates = GatingSpec(profile="autonomous")
+    aspects = aspects_of(gates, [path])
+    assert list(aspects) == ["rules"]
+    assert gates.mode("merge", aspects=tuple(aspects)) == "human"
+    assert ruling(gates, MERGE, [PASSED], holds=holds_of(aspects), aspects=tuple(aspects)) is None
+
+
 # -- words
 
 
