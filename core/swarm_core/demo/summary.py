@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Finding
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.rules import Firing
 from swarm_core.vocabulary.view import RunView
 
