@@ -16,6 +16,7 @@ from swarm_core.checks.measured import Measured
 from swarm_core.checks.run import CheckRun, run_check
 from swarm_core.checks.site import Around
 from swarm_core.policy.matrix import is_of_a_rule
+from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.spec import CheckSpec
@@ -156,6 +157,7 @@ class Measuring:
             "command": result.command,
             "exit_code": result.exit_code,
             "seconds": round(result.seconds, 3),
+            "note": clean_line(result.note, 160),
             "findings": len(result.found),
             "files": list(dict.fromkeys(found.path for found in result.found if found.path))[:MAX_FILES],
             "tree": where,
