@@ -6,8 +6,8 @@ at (size, text, keys given twice, places, rules). Beside it, in turn and in the 
 line of JSON how much to read, imports the bare library, parses the same bytes and answers in a line of JSON (PyYAML's C
 loader and jsonschema, json and jsonschema, sqlglot, PyYAML and openapi-spec-validator, markdown-it-py, html.parser).
 The second ratio is without processes: ``validate`` against the same calls in this one. Each is processor time, the
-least of its rounds, since neighbours take the clock's. What holds the loop is timed callback by callback, in wall time; its
-longest, median of the rounds.
+least of its rounds, since neighbours take the clock's. What holds the loop is timed callback by callback, in wall time;
+its longest, median of the rounds.
 """
 
 from __future__ import annotations
