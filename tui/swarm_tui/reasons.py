@@ -99,7 +99,10 @@ def ways_on(view: RunView, gate: Gate) -> list[tuple[str, str]]:
         failed = ", ".join(gate.failed_checks)
         opened = len(view.index.open_findings)
         left = f", {words.some(opened, 'open finding')} on record" if opened else ""
-        ways.append(("f", f"passes it with {failed} not passed: type {gate.id}; the run ends with issues{left}"))
+        refused = "" if gate.place == "phase" else "where a plain yes is refused, "
+        ways.append(
+            ("f", f"{refused}passes it with {failed} not passed: type {gate.id}; the run ends with issues{left}")
+        )
     return ways
 
 

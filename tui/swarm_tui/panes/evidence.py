@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
+from textual.geometry import Size
 from textual.message import Message
 
 from swarm_core.vocabulary.clean import clean_line
@@ -14,6 +15,8 @@ from swarm_tui.sections.base import Look, Section
 from swarm_tui.widgets.bars import Bar
 from swarm_tui.widgets.document import Document
 from swarm_tui.widgets.line_pane import LinePane, Row
+
+LEAST_ROWS = 4
 
 
 class SectionBar(Bar):
@@ -58,10 +61,15 @@ class EvidenceList(LinePane):
         self.names: list[str] = []
         self.section: Section | None = None
         self._look: Look | None = None
+        self._rows = 0
 
     @property
     def row_count(self) -> int:
         return len(self.names)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As high as it has rows, where it need not fill what there is."""
+        return max(LEAST_ROWS, self.row_count)
 
     @property
     def chosen(self) -> str:
@@ -85,6 +93,9 @@ class EvidenceList(LinePane):
         self.forget()
         self.keep_in_sight()
         self._say_why()
+        if self._rows != self.row_count:
+            self._rows = self.row_count
+            self.refresh(layout=True)
 
     def move_to(self, index: int) -> None:
         super().move_to(index)

@@ -28,7 +28,7 @@ from swarm_tui.widgets.line_pane import LinePane
 
 from .answers import Answers
 
-TALL = 28
+TALL = 20
 """From so many lines on what is under the cursor is shown below the list."""
 ACTS = {"answer": "questions", "close_finding": "findings", "waive": "decisions"}
 """The commands that belong to one section."""
@@ -52,6 +52,7 @@ class EvidenceScreen(Answers):
         self._detail: tuple[str, str, str] = ("", "", "")
         self._patches: tuple[str, tuple[tuple[str, str], ...], str] = ("", (), "")
         self._is_looking = False
+        self._looked = -1
 
     def compose(self) -> ComposeResult:
         yield SectionBar(id="head")
@@ -126,15 +127,12 @@ class EvidenceScreen(Answers):
         moved = self.store.last_move(self.section.groups)
         if moved != self._seen:
             self._seen = moved
-            self._tell_list()
+            self.query_one(EvidenceList).tell(self.section, self.look)
         self._show_sections()
         self._show_detail()
         self.judge_answers()
-        if self.room.past is not None and self.store.last_move(GROUPS):
+        if self.store.last_move(GROUPS) > self._looked:
             self.look_back()
-
-    def _tell_list(self) -> None:
-        self.query_one(EvidenceList).tell(self.section, self.look)
 
     def _show_sections(self) -> None:
         look = self.look
@@ -159,21 +157,24 @@ class EvidenceScreen(Answers):
 
     @work(group="past")
     async def look_back(self) -> None:
-        """Read what happened to single things; one look at a time, the next one takes what came meanwhile."""
+        """Read what happened to single things; one look at a time, and another if more came meanwhile."""
         past = self.room.past
         if self._is_looking or past is None:
             return
         self._is_looking = True
         try:
-            await asyncio.to_thread(past.look)
+            while (moved := self.store.last_move(GROUPS)) > self._looked:
+                await asyncio.to_thread(past.look)
+                is_first, self._looked = self._looked < 0, moved
+                if not self.is_mounted:
+                    return
+                if is_first:  # what is registered is known now
+                    self.query_one(EvidenceList).tell(self.section, self.look)
+                    if past.problem:
+                        self.say(past.problem.replace("\n", " · "), "bad")
+                self._show_detail()
         finally:
             self._is_looking = False
-        if not self.is_mounted:
-            return
-        if past.problem:
-            self.say(past.problem.replace("\n", " · "), "bad")
-        self._tell_list()
-        self._show_detail()
 
     def _show_patches(self, path: str) -> None:
         gates = shown_at(self.look, path)

@@ -131,6 +131,8 @@ class GateScreen(RoomScreen):
                 pieces.append((f" {mark} {clean_line(check.name)}{needed} {clean_line(check.detail)}", look))
             rows.append(pieces)
         rows += [((" ✗ ", "bad"), (clean_line(blocker), "bad")) for blocker in gate.blockers[:MOST_BLOCKERS]]
+        if (left := len(gate.blockers) - MOST_BLOCKERS) > 0:
+            rows.append(((f" ✗ {left} more {'is' if left == 1 else 'are'} in the way", "bad"),))
         rows += [((" ⚑ ", "accent"), (clean_line(hold), "accent")) for hold in gate.holds[:MOST_BLOCKERS]]
         rows += [
             ((f" {key} ", "accent"), (clean_line(said), "plain"))

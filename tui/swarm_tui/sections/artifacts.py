@@ -39,6 +39,8 @@ class Artifacts(Section):
     def told(self, look: Look) -> str:
         counts = Counter(artifact(look, path).status for path in self.order(look))
         shipped = ["the shipped registry"] if look.past.registry.is_shipped else []
+        if look.past.problem:
+            shipped = ["the registry cannot be read"]
         return " · ".join((*(f"{counts[status]} {status}" for status in RANK if counts[status]), *shipped))
 
     def row(self, look: Look, name: str, width: int) -> Row:
@@ -46,7 +48,7 @@ class Artifacts(Section):
         symbol, style = words.ARTIFACT.get(one.status, ("?", "muted"))
         text = "muted" if one.status in ("declared", "superseded") else "plain"
         is_wide = width >= WIDE
-        key = words.fit(clean_line(kind.key if kind else one.type or name), 24 if is_wide else 21)
+        key = words.fit(clean_line(kind.key if kind else one.type or name), 22 if is_wide else 21)
         version = f"v{one.version} {one.sha256[:SHORT]}" if one.version else ""
         head = [
             (f" {symbol} {one.status:<10} ", style),
@@ -55,12 +57,12 @@ class Artifacts(Section):
         ]
         left = width - cells(head)
         if is_wide:
-            head.append((f"{words.fit(clean_line(producer(look, name)), 20)} ", text))
-            left -= 21
+            head.append((f"{words.fit(clean_line(producer(look, name)), 16)} ", text))
+            left -= 17
         why = clean_line(one.reason) if one.status in TROUBLED else ""
         if not why:
             return (*head, (words.fit(clean_line(name), max(1, left)), "muted"))
-        path = words.fit(clean_line(name), 30) + "  " if left > 60 else ""
+        path = words.fit(clean_line(name), 30) + "  " if left > 48 else ""
         return (*head, (path, "muted"), (words.fit(why, max(1, left - len(path))), style))
 
     def why(self, look: Look, name: str) -> str:

@@ -19,6 +19,7 @@ STATES = {
     "waived": ("⊘", "muted"),
     "settled": ("✓", "muted"),
 }
+TOLD = {"blocks": "blocking"}
 RANK = {state: place for place, state in enumerate(STATES)}
 WAIVED = "waived"
 
@@ -39,9 +40,9 @@ class Decisions(Section):
 
     def told(self, look: Look) -> str:
         states = [state_of(look, firing) for firing in look.view.firings.values()]
-        counts = [f"{states.count(state)} {state}" for state in STATES if state in states]
+        counts = [f"{states.count(state)} {TOLD.get(state, state)}" for state in STATES if state in states]
         rules = f"{words.some(len(look.view.matrix.rules), 'rule')} of {look.view.matrix.path or 'no matrix'}"
-        return " · ".join((*counts, rules))
+        return " · ".join((*(counts or ["none fired"]), rules))
 
     def row(self, look: Look, name: str, width: int) -> Row:
         one = look.view.firings[name]
@@ -69,6 +70,7 @@ class Decisions(Section):
         symbol, _ = STATES[state := state_of(look, one)]
         yield f"{clean_line(name)}  {symbol} {state}{' landing' if state == 'blocks' else ''}"
         yield from field("why", one.why)
+        yield from field("next", _next(look, one))
         yield from field("rule", one.rule)
         if (rule := next((rule for rule in view.matrix.rules if rule.id == one.rule), None)) is not None:
             yield from field("fires at", rule.when)
@@ -93,12 +95,6 @@ class Decisions(Section):
                 yield from block(
                     f"Told {clean_line(str(event.data.get('to', '')), 60)}", str(event.data.get("text", ""))
                 )
-        if not one.settled:
-            yield from ("", "What you can do")
-            if reasons.is_blocking(view, one):
-                yield "  Nothing lands until this is mended, or until w waives it, with a word on why."
-            else:
-                yield "  It settles when the fact is no longer so; w waives it, with a word on why."
         if past:
             yield from ("", "History")
             yield from (happened(event, _said(event)) for event in past)
@@ -124,14 +120,23 @@ def _fact(fact: Fact) -> Iterator[str]:
     yield from field("evidence", f"event {fact.seq} · {clean_line(fact.key)}")
 
 
+def _next(look: Look, firing: Firing) -> str:
+    """What ends it; empty if it has ended."""
+    if firing.settled:
+        return ""
+    if reasons.is_blocking(look.view, firing):
+        return "nothing lands until this is mended, or until w waives it with a word on why"
+    return "it settles when the fact is no longer so; w waives it with a word on why"
+
+
 def _now(look: Look, firing: Firing) -> str:
-    """What is said about the same subject today."""
-    latest = look.view.facts.get(firing.fact.key)
-    if latest is None:
-        return "nothing: it is over, or its task is"
-    if latest.seq == firing.fact.seq:
-        return "the same: nothing newer was measured"
-    return f"{latest.shown} (event {latest.seq})"
+    """What is said about the same subject today, or of a task that is over, what is measured on the merged work."""
+    facts, fact = look.view.facts, firing.fact
+    if (same := facts.get(fact.key)) is not None:
+        return "the same: nothing newer was measured" if same.seq == fact.seq else f"{same.shown} (event {same.seq})"
+    if fact.kind == "check" and (merged := facts.get(f"check:{fact.key.split(':')[1]}:")) is not None:
+        return f"on the merged work {merged.shown} (event {merged.seq})"
+    return "not so any more" if fact.kind != "check" else "not measured since its task ended"
 
 
 def _said(event: Event) -> str:

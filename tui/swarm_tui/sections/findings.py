@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import SEVERITIES, Finding
+from swarm_core.vocabulary.entities import RULE, SEVERITIES, Finding
 from swarm_core.vocabulary.events import Event
 from swarm_tui import words
 from swarm_tui.widgets.line_pane import Row
@@ -42,7 +42,7 @@ class Findings(Section):
         grave = "muted" if is_over else words.SEVERITY.get(one.severity, "plain")
         head = [
             (f" {symbol} {state:<10} ", style),
-            (f"{words.fit(clean_line(one.id), 9)} ", "muted" if is_over else "strong"),
+            (f"{words.fit(clean_line(one.id), 13 if is_wide else 9)} ", "muted" if is_over else "strong"),
             (f"{words.fit(clean_line(one.severity), 8)} ", grave),
             (f"{words.fit(clean_line(one.owner or 'nobody'), 14 if is_wide else 9)} ", "muted"),
         ]
@@ -61,8 +61,9 @@ class Findings(Section):
         symbol, _ = words.FINDING.get(one.status, ("?", "muted"))
         yield f"{clean_line(one.id)}  {clean_line(one.severity)}  {symbol} {clean_line(state)}"
         yield from field("title", clean_line(one.title))
+        yield from field("next", _next(one))
         yield from field("place", one.location)
-        yield from field("owner", one.owner or "nobody yet: it waits until somebody owns the place")
+        yield from field("owner", one.owner or "nobody")
         yield from field("raised by", " in ".join(filter(None, (one.raised_by, one.source))))
         yield from field("category", one.category)
         yield from field("about", task_line(view, one.about) if one.about else "")
@@ -81,6 +82,26 @@ class Findings(Section):
 
 def _place(one: Finding) -> tuple[bool, int]:
     return one.status == "closed", GRAVITY.get(one.severity, len(GRAVITY))
+
+
+def _next(one: Finding) -> str:
+    """Who has to do something about it now; empty if it is closed."""
+    match one.status:
+        case "fixing":
+            return f"{one.task or one.owner} mends it; c accepts it as it is"
+        case "fixed":
+            return "whoever raised it, or its check, looks whether it is gone"
+        case "unresolved":
+            return "it could not be mended: a gate asks you, or c accepts it as it is"
+        case "open" if one.category == RULE:
+            return "it closes when what was measured is right again, or when the rule is waived (4, w)"
+        case "open":
+            return (
+                "it waits to be given out; c accepts it as it is"
+                if one.owner
+                else "nobody owns its place: c accepts it"
+            )
+    return ""
 
 
 def _verified(one: Finding) -> str:

@@ -70,6 +70,10 @@ class Questions(Section):
         symbol, _ = STATES[state := state_of(one)]
         needs = " · no default is safe" if one.get("needs_human") and state != "answered" else ""
         yield f"{clean_line(name)}  {symbol} {state}{needs}"
+        if state != "answered":
+            yield from field(
+                "next", reaches_nobody(view, one) or "a answers; it reaches whoever asked with the next message"
+            )
         yield from field("asked by", str(one.get("agent", "")))
         yield from field("in", task_line(view, str(one["task"])) if one.get("task") else "")
         yield from block("Question", str(one.get("text", "")))
@@ -77,9 +81,6 @@ class Questions(Section):
         yield from block("Goes on with", str(one.get("default", "")))
         yield from block("If that is wrong", str(one.get("risk", "")))
         yield from block("Your answer", str(one.get("answer", "")))
-        if state != "answered":
-            said = reaches_nobody(view, one) or "It reaches whoever asked with the next message. a answers."
-            yield from ("", "Answer", f"  {said}")
         if past := look.past.of("question", name):
             yield from ("", "History")
             yield from (happened(e, f"{e.kind.removeprefix('question.')} by {e.agent or e.actor}") for e in past)
@@ -96,4 +97,4 @@ def reaches_nobody(view: RunView, question: Mapping[str, Any]) -> str:
     task = view.tasks.get(str(question.get("task", "")))
     if task is not None and task.status not in TASK.terminal:
         return ""
-    return "Whoever asked is done: ask for a change at a gate if the answer needs one."
+    return "whoever asked is done: a answers for the record, ask for a change at a gate if it needs one"
