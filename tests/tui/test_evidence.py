@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from tests.support.recorded import RUN, Recorder
 from tests.support.room import Visit, visit
 from textual.widgets import Input
 
-from swarm_core.vocabulary.events import OPERATOR, Draft
+from swarm_core.vocabulary.events import OPERATOR, Draft, Event
+from swarm_tui.app import FRAME_S
 from swarm_tui.panes.evidence import Detail, EvidenceList
 from swarm_tui.screens.evidence import EvidenceScreen
 
@@ -390,3 +392,30 @@ async def test_a_registry_that_cannot_be_read_is_said_and_the_rest_is_shown(tmp_
         assert "the registry cannot be read" in at.text
         assert CONTRACT in at.text
         assert isinstance(at.room.screen, EvidenceScreen)
+
+
+async def test_with_a_thousand_findings_a_key_and_an_event_cost_what_is_in_sight(tmp_path: Path) -> None:
+    """In CPU time, which a busy machine leaves alone; the same room with ten findings is the measure."""
+    costs = {}
+    for count in (10, 1_000):
+        root = tmp_path / str(count)
+        root.mkdir()
+        async with visit(root, "two at work") as at:
+            await at_section(at, 2, *(finding(f"W-{number:04d}", "LOW") for number in range(count)))
+            assert len(rows(at).names) == count
+            best = []
+            for number in range(5):
+                begun = time.process_time()
+                at.room.store.apply([event_of(at, finding(f"W-9{number}", "CRITICAL"))])  # type: ignore[union-attr]
+                at.room.screen.told()  # type: ignore[attr-defined]
+                rows(at).action_half_down()
+                best.append(time.process_time() - begun)
+                await at.settled()
+            costs[count] = min(best)
+    assert costs[1_000] < FRAME_S / 4, costs
+
+
+def event_of(at: Visit, draft: Draft) -> Event:
+    assert at.room.store is not None
+    seq = at.room.store.view.last_seq + 1
+    return Event(seq, at.clock.now(), RUN, draft.kind, draft.data, draft.actor, draft.task)

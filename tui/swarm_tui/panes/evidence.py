@@ -116,7 +116,8 @@ class EvidenceList(LinePane):
     def row(self, index: int) -> Row:
         assert self.section is not None
         assert self._look is not None
-        return self.section.row(self._look, self.names[index], self.content_size.width)
+        row = self.section.row(self._look, self.names[index], self.content_size.width)
+        return [(clean_line(text), style) for text, style in row]
 
 
 class Detail(Document):

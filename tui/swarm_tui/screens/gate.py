@@ -25,6 +25,7 @@ from swarm_tui.widgets.line_pane import Row
 from .base import RoomScreen
 
 DEAD_S = 0.5
+TALL = 30
 MOST_BLOCKERS = 4
 """What stands in the way may not push the document out of sight; the document names the rest."""
 NEEDS_COMMENT = NEEDS_A_REASON
@@ -130,10 +131,11 @@ class GateScreen(RoomScreen):
                 needed = " (required)" if check.required and not check.has_passed else ""
                 pieces.append((f" {mark} {clean_line(check.name)}{needed} {clean_line(check.detail)}", look))
             rows.append(pieces)
-        rows += [((" ✗ ", "bad"), (clean_line(blocker), "bad")) for blocker in gate.blockers[:MOST_BLOCKERS]]
-        if (left := len(gate.blockers) - MOST_BLOCKERS) > 0:
+        most = MOST_BLOCKERS if self.size.height >= TALL else MOST_BLOCKERS // 2
+        rows += [((" ✗ ", "bad"), (clean_line(blocker), "bad")) for blocker in gate.blockers[:most]]
+        if (left := len(gate.blockers) - most) > 0:
             rows.append(((f" ✗ {left} more {'is' if left == 1 else 'are'} in the way", "bad"),))
-        rows += [((" ⚑ ", "accent"), (clean_line(hold), "accent")) for hold in gate.holds[:MOST_BLOCKERS]]
+        rows += [((" ⚑ ", "accent"), (clean_line(hold), "accent")) for hold in gate.holds[:most]]
         rows += [
             ((f" {key} ", "accent"), (clean_line(said), "plain"))
             for key, said in reasons.ways_on(self.store.view, gate)

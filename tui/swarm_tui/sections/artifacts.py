@@ -129,7 +129,8 @@ def _said(event: Event) -> str:
         made = f" · made from {words.some(len(inputs), 'artifact')}" if inputs else ""
         return f"written {str(data.get('sha256', ''))[:12]} · {event.task or ''} by {event.agent or event.actor}{made}"
     word = {"validated": "valid", "rejected": "invalid"}.get(kind, kind)
-    return f"{word} {data.get('reason', '')}"
+    reason = str(data.get("reason", ""))
+    return f"{word}: {reason}" if reason else word
 
 
 def shown_at(look: Look, path: str) -> list[Gate]:

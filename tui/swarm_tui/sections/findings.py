@@ -44,10 +44,10 @@ class Findings(Section):
             (f" {symbol} {state:<10} ", style),
             (f"{words.fit(clean_line(one.id), 13 if is_wide else 9)} ", "muted" if is_over else "strong"),
             (f"{words.fit(clean_line(one.severity), 8)} ", grave),
-            (f"{words.fit(clean_line(one.owner or 'nobody'), 14 if is_wide else 9)} ", "muted"),
+            (f"{words.fit(clean_line(one.owner or 'nobody'), 12 if is_wide else 9)} ", "muted"),
         ]
         if is_wide:
-            head.append((f"{words.fit(clean_line(one.location or '-'), 28)} ", "tool"))
+            head.append((f"{words.fit(clean_line(one.location or '-'), 24)} ", "tool"))
         left = width - cells(head)
         return (*head, (words.fit(clean_line(one.title), max(1, left)), "muted" if is_over else "plain"))
 
@@ -69,7 +69,7 @@ class Findings(Section):
         yield from field("about", task_line(view, one.about) if one.about else "")
         yield from field("fixed in", task_line(view, one.task) if one.task else "")
         merged = merged_as(view, one.task)
-        commits = [one.commit[:12], f"merged as {merged[:12]}" if merged else ""]
+        commits = [one.commit[:12] if one.commit != merged else "", f"merged as {merged[:12]}" if merged else ""]
         yield from field("commit", " · ".join(filter(None, commits)))
         yield from field("reason", one.reason)
         yield from block("Issue", one.issue)
