@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from swarm_core import demo
-from swarm_core.artifacts.consistency import Library, contradictions
+from swarm_core.artifacts.consistency import contradictions
+from swarm_core.artifacts.library import Library
 from swarm_core.artifacts.validate import examine, validate
 from swarm_core.checks.run import CheckRun, run_check
 from swarm_core.checks.site import Around
