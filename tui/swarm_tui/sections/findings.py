@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import RULE, SEVERITIES, Finding
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.findings import RULE, SEVERITIES, Finding
 from swarm_tui import words
 from swarm_tui.widgets.line_pane import Row
 
