@@ -2,7 +2,8 @@
 ``vocabulary.conditions``.
 
 A rule fires once for each evidence. While what it did about a subject is not settled it does not fire for that subject
-again, so that a measurement repeated while somebody works on it asks for nothing twice.
+again, so that a measurement repeated while somebody works on it asks for nothing twice. The subject of a measurement is
+what was measured, whoever's work it was measured on: what broke the line shows in every task that is built on it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from swarm_core.vocabulary.conditions import holds, severity_of
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.findings import SEVERITIES
+from swarm_core.vocabulary.gating import WAIVE
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import Fact, Firing, Rule, fired_key, order_of
@@ -21,7 +23,6 @@ from swarm_core.vocabulary.state import State
 
 from .effects import Record
 
-WAIVE = "swarm-tui decisions waive"
 BLOCK = "block_deployment"
 
 
@@ -35,7 +36,14 @@ class Candidate:
 
 def due_facts(view: State) -> list[Fact]:
     """What some rule holds for that has not fired for it yet. Everything else that is known costs a look nothing."""
-    return [view.facts[key] for key in view.index.due]
+    found = (view.facts[key] for key in view.index.due)
+    return [fact for fact in found if not _is_past(view, fact)]
+
+
+def _is_past(view: State, fact: Fact) -> bool:
+    """Whether a measurement is of a task that has ended: what counts now is the line it was merged into."""
+    task = view.tasks.get(fact.task) if fact.kind == "check" else None
+    return task is not None and task.status in TASK.terminal
 
 
 def fitting(rules: Iterable[Rule], facts: Iterable[Fact]) -> list[Candidate]:
@@ -59,12 +67,13 @@ def fire(view: State) -> Iterator[Record]:
     """The rules that are to fire now, each as one fact with the decision it is."""
     if not view.index.due:
         return
-    taken = {(firing.rule, firing.fact.key) for firing in open_firings(view)}
+    taken = {(firing.rule, firing.fact.subject) for firing in open_firings(view)}
     numbers = itertools.count(len(view.firings) + 1)
     for candidate in fitting(view.matrix.rules, due_facts(view)):
         rule, fact = candidate.rule, candidate.fact
-        if (rule.id, fact.key) in taken or fired_key(rule.id, fact.evidence) in view.fired:
+        if (rule.id, fact.subject) in taken or fired_key(rule.id, fact.evidence) in view.fired:
             continue
+        taken.add((rule.id, fact.subject))
         name, why = numbered("firing", next(numbers)), f"{fact.shown}, and the rule is about {rule.when}"
         actions, notify = list(rule.actions), list(rule.notify)
         fired = {
@@ -108,10 +117,10 @@ def blocking(view: State) -> list[str]:
         is_mended = firing.fact.kind == "check" and is_over(view, firing)
         if BLOCK in firing.actions and not is_closed and not is_mended:
             out[_blocker(firing.rule, firing.fact)] = None
-    taken = {(firing.rule, firing.fact.key) for firing in open_firings(view)}
+    taken = {(firing.rule, firing.fact.subject) for firing in open_firings(view)}
     for candidate in fitting((rule for rule in view.matrix.rules if BLOCK in rule.actions), due_facts(view)):
         rule, fact = candidate.rule, candidate.fact
-        if (rule.id, fact.key) not in taken and fired_key(rule.id, fact.evidence) not in view.fired:
+        if (rule.id, fact.subject) not in taken and fired_key(rule.id, fact.evidence) not in view.fired:
             out[_blocker(rule.id, fact)] = None
     return list(out)
 
