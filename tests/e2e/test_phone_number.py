@@ -158,5 +158,7 @@ def test_an_inconsistency_is_migrated_behind_a_gate_and_closed_with_the_real_com
     base.executescript((root / "migrations/002_add_phone_number.up.sql").read_text())
     assert "phone_number" in [row[1] for row in base.execute("PRAGMA table_info(customers)")]
     base.close()
-    told = swarm("lineage", "migrations/002_add_phone_number.up.sql", cwd=root).stdout
+    told = swarm("trace", "migrations/002_add_phone_number.up.sql", cwd=root).stdout
     assert "Fix W-002-1" in told
+    assert "because of finding W-002-1\n" in told
+    assert "✓ migration-up-down · checks/migration-up-down-" in told
