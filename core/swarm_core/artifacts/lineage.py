@@ -15,13 +15,14 @@ MAX_DEPTH = 20
 @dataclass(frozen=True, slots=True)
 class Source:
     """Something a version was made from. ``version`` is None if it was there before the run; what that version was
-    made from follows one deeper, unless it ``was_told`` above."""
+    made from follows one deeper, unless it ``was_told`` above, or ``goes_on`` further back than is followed."""
 
     depth: int
     path: str
     sha256: str
     version: Version | None
     was_told: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,10 @@ class Lineage:
         while stack:
             depth, path, sha256 = stack.pop()
             found = self.history.with_sha256(path, sha256)
-            was_told = (path, sha256) in told
-            yield Source(depth, path, sha256, found, was_told=was_told and bool(found and found.inputs))
-            if found is None or was_told or depth >= MAX_DEPTH:
+            was_told, has_sources = (path, sha256) in told, bool(found and found.inputs)
+            goes_on = has_sources and not was_told and depth >= MAX_DEPTH
+            yield Source(depth, path, sha256, found, was_told=was_told and has_sources, goes_on=goes_on)
+            if found is None or was_told or goes_on:
                 continue
             told.add((path, sha256))
             stack += [(depth + 1, *read) for read in reversed(found.inputs)]

@@ -157,7 +157,8 @@ def _source(source: Source) -> str:
     if source.was_told:
         return f"{name} · as above"
     gate = made.decisions[-1] if made.decisions else None
-    return _joined(name, f"{made.agent} in {made.task}", f"{gate.gate} {_verdict(gate)}" if gate else "not decided")
+    decided = f"{gate.gate} {_verdict(gate)}" if gate else "not decided"
+    return _joined(name, f"{made.agent} in {made.task}", decided, "and further back" if source.goes_on else "")
 
 
 def _decision(decision: Decision) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import unicodedata
@@ -17,9 +16,7 @@ LEAST_ROOM = 24
 
 def columns() -> int:
     """The width of the terminal; 0 if there is none, so that whoever filters lines gets each as one."""
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
-        return 0
-    return shutil.get_terminal_size().columns
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def put(lines: Iterable[Line]) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from swarm_core.artifacts.history import History
-from swarm_core.artifacts.lineage import document, trace
+from swarm_core.artifacts.lineage import MAX_DEPTH, document, trace
 from swarm_core.vocabulary.events import Event
 
 
@@ -76,6 +76,13 @@ def test_two_artifacts_made_from_each_other_over_time_do_not_run_for_ever() -> N
     found = trace(past, "x")
     told = [(one.path, one.was_told) for one in found.sources(found.versions[0].inputs, of=found.versions[0])]
     assert told == [("y", False), ("x", True)]
+
+
+def test_a_long_ancestry_is_followed_so_far_and_says_that_it_goes_on() -> None:
+    chain = (("artifact.written", "a", written(f"x{n}", "h", inputs=[[f"x{n - 1}", "h"]])) for n in range(1, 40))
+    found = trace(history(*chain), "x39")
+    told = [(one.path, one.goes_on) for one in found.sources(found.versions[0].inputs, of=found.versions[0])]
+    assert told == [(f"x{n}", n == 39 - MAX_DEPTH) for n in range(38, 38 - MAX_DEPTH, -1)]
 
 
 def test_a_version_that_is_found_to_hold_with_newer_inputs_says_which() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def test_no_text_of_others_paints_and_no_line_is_wider_than_the_terminal(
 ) -> None:
     if columns:
         monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     for name in ("api_contracts", EVIL):
         assert main(["trace", name]) == 0
         told = capsys.readouterr().out
