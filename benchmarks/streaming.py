@@ -89,7 +89,8 @@ async def ours(url: str, agents: int, place: Path) -> list[float]:
     from swarm_core.agents.anthropic_model import AnthropicModel
     from swarm_core.agents.coordination import handoff_tool
     from swarm_core.agents.log import AgentLog
-    from swarm_core.agents.loop import AgentLoop, Seat
+    from swarm_core.agents.loop import AgentLoop
+    from swarm_core.agents.seat import Seat
     from swarm_core.agents.transcript import Transcript
     from swarm_core.tools.base import ToolDefinition, ToolResult
     from swarm_core.vocabulary.clock import SystemClock

@@ -19,7 +19,8 @@ import pytest
 
 from swarm_core.journal import snapshot
 from swarm_core.journal.journal import Journal
-from swarm_core.journal.memory_disk import CHANGING, Loss, MemoryDisk, PowerLoss
+from swarm_core.journal.memory_disk import CHANGING, MemoryDisk
+from swarm_core.journal.power_loss import Loss, PowerLoss
 from swarm_core.journal.segments import read_all
 from swarm_core.simulation.agent import Turn
 from swarm_core.simulation.dice import Rates

@@ -25,7 +25,7 @@ from swarm_core.simulation.dice import Rates
 from swarm_core.simulation.journal import open_journal
 from swarm_core.simulation.schedule import play
 from swarm_core.simulation.world import World
-from swarm_core.vocabulary import changes_run, changes_work
+from swarm_core.vocabulary import changes_gates, changes_work
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Draft, Event
@@ -97,7 +97,7 @@ def stale_evidence_accepted(patch: Patch) -> None:
         return Verdict(True)
 
     patch.setitem(requests._ANSWERS, "gate.decide", blind)
-    patch.setattr(changes_run, "_judged", lambda gate, data, verdict: gate)  # the fold looks, too
+    patch.setattr(changes_gates, "_judged", lambda gate, data, verdict: gate)  # the fold looks, too
 
 
 def a_request_taken_twice(patch: Patch) -> None:
@@ -198,9 +198,9 @@ def a_failure_tried_for_ever(patch: Patch) -> None:
 
 def landing_told_before_it_is_made(patch: Patch) -> None:
     async def boastful(self: Any, gate: Any) -> None:
-        await self._finish(landed=True, commit="", reason="")
+        await self.finish(landed=True, commit="", reason="")
 
-    patch.setattr("swarm_core.simulation.hands.SimulatedHands._land", boastful)
+    patch.setattr("swarm_core.simulation.hands.SimulatedLanding.land", boastful)
 
 
 def a_failed_merge_blamed_on_the_agent(patch: Patch) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from swarm_core.agents.coordination import EndingTool, Outcome, handoff_tool
 from swarm_core.agents.log import AgentLog
-from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.loop import AgentLoop
 from swarm_core.agents.model import Model, ModelEvent, ModelRequest, Turn
+from swarm_core.agents.seat import Seat
 from swarm_core.agents.transcript import Transcript
 from swarm_core.tools.base import ToolDefinition, ToolResult
 from swarm_core.vocabulary.entities import Usage

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from swarm_core.artifacts.consistency import Library, Measured
 from swarm_core.artifacts.fault import Fault
+from swarm_core.artifacts.library import Library, Measured
 from swarm_core.artifacts.validate import Document, Judgement, examine, validate
 from swarm_core.definitions.artifacts import load_registry
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry

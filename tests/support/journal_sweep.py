@@ -19,8 +19,9 @@ from typing import Any
 
 from swarm_core.journal.journal import Journal, verify
 from swarm_core.journal.lines import GENESIS
-from swarm_core.journal.memory_disk import CHANGING, Loss, MemoryDisk, PowerLoss
+from swarm_core.journal.memory_disk import CHANGING, MemoryDisk
 from swarm_core.journal.opening import last_events, open_view
+from swarm_core.journal.power_loss import Loss, PowerLoss
 from swarm_core.journal.tail import JournalReader
 from swarm_core.vocabulary.errors import JournalCorrupt, JournalError, JournalFull, JournalPoisoned
 from swarm_core.vocabulary.events import Draft, Event

@@ -20,9 +20,10 @@ from typing import Any
 
 from swarm_core.agents.coordination import Handoff, handoff_tool
 from swarm_core.agents.log import AgentLog
-from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.loop import AgentLoop
 from swarm_core.agents.script import Script, ScriptedCall, ScriptedTurn
 from swarm_core.agents.scripted_model import ScriptedModel
+from swarm_core.agents.seat import Seat
 from swarm_core.agents.transcript import Transcript
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
 from swarm_core.tools.files import file_tools

@@ -20,10 +20,11 @@ import swarm_core.catalog
 from swarm_core.agents.anthropic_model import AnthropicModel
 from swarm_core.agents.context import open_tools, opening_message, system_prompt
 from swarm_core.agents.log import AgentLog
-from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.loop import AgentLoop
 from swarm_core.agents.model import Model
 from swarm_core.agents.prices import cost_usd
 from swarm_core.agents.replanning import request_tasks_tool
+from swarm_core.agents.seat import Seat
 from swarm_core.agents.shared_prefix import SharedPrefix
 from swarm_core.agents.transcript import Transcript
 from swarm_core.definitions import load

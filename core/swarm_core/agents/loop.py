@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -27,42 +26,20 @@ from .calls import Toolbox, ToolCalls
 from .coordination import EndingTool, Outcome, Stalled
 from .limits.fallback import seen_by
 from .log import AgentLog
-from .model import CACHE_TTL_S, MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
-from .patience import MAX_RETRIES, Patience
+from .model import MAX_TURN_CHARS, TOO_LARGE, Model, ModelRequest, TextDelta, ThinkingDelta, Turn
+from .patience import Patience
 from .prices import cost_usd
 from .redaction import without_secrets
+from .seat import Seat
 from .soundness import flaw_of, is_too_large
 from .transcript import Transcript
+from .waiting import Waiting
 
 MAX_NUDGES = 2
-SHOWN_WAIT_S = 1.0
-BEAT_S = 30.0
 CUT_OFF = "Your turn was cut off at its length limit. Go on where you stopped."
 NOT_TAKEN = f"Your turn was longer than {MAX_TURN_CHARS} characters and was not taken. Make smaller calls, one by one."
 NO_ROOM = "the task's history no longer fits the model's context window; split the task"
 Report = Callable[[Draft], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Who works on what, with which model. ``system`` is the same text for all agents of a model.
-
-    ``about`` is the task a consultation of the architect is about, ``about_service`` whose it is. ``feature`` is what
-    its calls are counted as: ``plan``, ``mend``, ``work`` or ``rework``.
-    """
-
-    instance: str
-    service: str
-    task: str
-    title: str
-    model: str
-    system: str
-    max_tokens: int = 16_000
-    effort: str = ""
-    cache_ttl_s: int = CACHE_TTL_S
-    feature: str = "work"
-    about: str = ""
-    about_service: str = ""
 
 
 async def always() -> None:
@@ -75,7 +52,8 @@ class AgentLoop:
     ``clearance`` returns when the next step may be taken: it is asked before each turn and each tool call. ``beat`` is
     told of every sign of life. ``admissions`` are asked in their order before every attempt at a turn. ``choose`` names
     the model for an attempt; by default it is the seat's. ``excused`` is entered while the agent waits for others: for
-    leave, or for a limit that all agents share.
+    leave, or for a limit that all agents share. ``ground`` returns when there is a tree to work in: it is asked before
+    the calls of a turn, and what it raises ends ``run``.
     """
 
     def __init__(
@@ -93,6 +71,7 @@ class AgentLoop:
         random: Random | None = None,
         clearance: Callable[[], Awaitable[None]] = always,
         beat: Callable[[], None] = lambda: None,
+        ground: Callable[[], Awaitable[None]] = always,
         admissions: Sequence[Admission] = (),
         excused: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
         choose: Callable[[], str] | None = None,
@@ -108,11 +87,13 @@ class AgentLoop:
         self._max_turns = max_turns
         self._random = random or Random()
         self._clearance = clearance
+        self._ground = ground
         self._beat = beat
         self._admissions = admissions
         self._excused = excused
         self._choose = choose or (lambda: seat.model)
         self._calls = ToolCalls(toolbox, ending, transcript, log, clock, self._tell, self._leave, beat, secrets)
+        self._waiting = Waiting(log, clock, self._tell, excused, beat)
         self._tools = self.tools_of(toolbox, ending)
         self._iteration = 1
         self._asked_s = 0.0
@@ -165,6 +146,7 @@ class AgentLoop:
             return None
         match turn.stop_reason:
             case "tool_use" if turn.tool_calls:
+                await self._ground()
                 await self._calls.run_pending()
                 return self._calls.outcome()
             case _ if turn.goes_on:
@@ -211,13 +193,13 @@ class AgentLoop:
             except ModelError as error:
                 self._log.flush()
                 if (held_s := self._held_s(error)) is not None and patience.bears(error):
-                    await self._tell_failure(error, held_s, patience.attempt)
+                    await self._waiting.tell(error, held_s, patience.attempt)
                     continue  # where it waits, everybody does
                 wait_s = patience.wait_s(error)
                 if wait_s is None:
                     self._log.write("error", str(error))
                     raise
-                await self._wait(error, wait_s, patience.attempt)
+                await self._waiting.wait(error, wait_s, patience.attempt)
         ms = round((self._clock.monotonic_s() - self._asked_s) * 1000)
         feature = "reminder" if self._transcript.nudges else self._seat.feature
         cost = cost_usd(turn.model, turn.usage, self._clock.now())
@@ -341,42 +323,9 @@ class AgentLoop:
         return turn
 
     def _held_s(self, error: ModelError) -> float | None:
+        """Seconds for which whoever counts calls holds everybody after this failure; None if nobody does."""
         waits = (pacing.held_s(error) for pacing in self._admissions if isinstance(pacing, Pacing))
         return max((wait_s for wait_s in waits if wait_s is not None), default=None)
-
-    async def _tell_failure(self, error: ModelError, wait_s: float, attempt: int, of: str = "") -> None:
-        self._log.write(
-            "note", f"{error.message} — attempt {attempt}{of} failed ({error.kind}), again in {wait_s:.1f} s"
-        )
-        await self._tell(
-            "llm.retry",
-            kind=str(error.kind),
-            wait_s=round(wait_s, 3),
-            attempt=attempt,
-            message=clean_line(error.message, 300),
-        )
-
-    async def _wait(self, error: ModelError, wait_s: float, attempt: int) -> None:
-        """Report the failure, then wait; a limit that takes a while shows as the agent waiting."""
-        is_limit = error.kind is ModelFailure.LIMIT
-        await self._tell_failure(error, wait_s, attempt, "" if is_limit else f"/{MAX_RETRIES}")
-        if not (is_limit and wait_s > SHOWN_WAIT_S):
-            await self._sleep(wait_s)
-            return
-        until = datetime.fromisoformat(self._clock.now()) + timedelta(seconds=min(wait_s, 366 * 86_400))
-        stamp = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        await self._tell("agent.waiting", reason="the model's rate limit", until=stamp)
-        with self._excused():
-            await self._sleep(wait_s)
-        await self._tell("agent.busy")
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait, and show signs of life: waiting is not being lost."""
-        while seconds > 0:
-            self._beat()
-            await self._clock.sleep(min(seconds, BEAT_S))
-            seconds -= BEAT_S
-        self._beat()
 
     async def _tell(self, kind: str, /, **data: Any) -> None:
         seat = self._seat

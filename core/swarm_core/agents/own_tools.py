@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from swarm_core.tools.base import Tool, ToolDefinition, ToolResult
-from swarm_core.vocabulary.entities import SEVERITIES
 from swarm_core.vocabulary.errors import ToolError
+from swarm_core.vocabulary.findings import SEVERITIES
 
 MAX_ARTIFACT_CHARS = 1024 * 1024
 MAX_TEXT_CHARS = 4_000

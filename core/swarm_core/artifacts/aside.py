@@ -14,8 +14,8 @@ from typing import Any
 
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry
 
-from .consistency import Measured
 from .fault import Fault, Place
+from .library import Measured
 from .validate import Judgement, refused, too_large
 from .worker import registry_data
 

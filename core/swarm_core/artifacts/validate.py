@@ -1,7 +1,7 @@
 """Is an artifact what its type says it must be. Bytes in, faults with file, line and column out; no disk, no network.
 
-Libraries that weigh something are imported only when a file needs them. What cannot be measured because one is missing
-is ``not_measured``, which is never ``valid``.
+What reads a format is imported when a file needs it: most of what a small file costs is the start of its process. What
+cannot be measured because a library is missing is ``not_measured``, which is never ``valid``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from swarm_core.definitions.artifacts import shipped_text
 from swarm_core.vocabulary.artifacts import ArtifactType
 
-from . import json_format, openapi_format, sql_format, text_formats, yaml_format
 from .fault import Fault, Faults, Place, errors
 from .parsed import Parsed, number, occurrences
+
+if TYPE_CHECKING:
+    from .sql_format import Table
+    from .text_formats import Heading
 
 EXTRA = 'pip install "swarm-tui[validators]"'
 
@@ -30,8 +32,8 @@ class Document:
     text: str
     sha256: str
     parsed: Parsed | None = None
-    tables: dict[str, sql_format.Table] = field(default_factory=dict)
-    headings: list[text_formats.Heading] = field(default_factory=list)
+    tables: dict[str, Table] = field(default_factory=dict)
+    headings: list[Heading] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +149,29 @@ def _text(kind: ArtifactType, content: bytes, faults: Faults) -> str | None:
 
 
 def _read_yaml(document: Document, faults: Faults) -> None:
+    from . import yaml_format
+
     document.parsed = yaml_format.parse(document.text, faults)
 
 
 def _read_json(document: Document, faults: Faults) -> None:
+    from . import json_format
+
     document.parsed = json_format.parse(document.text, faults)
 
 
 def _read_openapi(document: Document, faults: Faults) -> None:
+    from . import openapi_format
+
     is_json = document.text.lstrip().startswith("{")
-    document.parsed = (json_format if is_json else yaml_format).parse(document.text, faults)
+    (_read_json if is_json else _read_yaml)(document, faults)
     if document.parsed is not None:
         openapi_format.check(document.parsed, document.text, faults)
 
 
 def _read_sql(document: Document, faults: Faults) -> None:
+    from . import sql_format
+
     kind = document.kind
     tables = sql_format.parse(document.text, kind.dialect, faults)
     if tables is not None:
@@ -170,10 +180,14 @@ def _read_sql(document: Document, faults: Faults) -> None:
 
 
 def _read_markdown(document: Document, faults: Faults) -> None:
+    from . import text_formats
+
     document.headings = text_formats.check_markdown(document.text, document.kind.required_sections, faults)
 
 
 def _read_html(document: Document, faults: Faults) -> None:
+    from . import text_formats
+
     text_formats.check_html(document.text, faults)
 
 
@@ -256,9 +270,12 @@ def _schema(name: str) -> Any:
 
 @cache
 def _schemas() -> Any:
+    from importlib.resources import files
+
     import yaml
 
-    return yaml.safe_load(shipped_text("schemas.yml"))
+    text = files("swarm_core").joinpath("catalog", "artifacts", "schemas.yml").read_text(encoding="utf-8")
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def summary(judgements: Sequence[Judgement]) -> str:

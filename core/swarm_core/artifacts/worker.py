@@ -49,7 +49,8 @@ def main() -> int:
 
 
 def _work(request: Mapping[str, Any], source: BinaryIO, answers: Any) -> None:
-    from .consistency import Library, Measured, contradictions
+    from .consistency import contradictions
+    from .library import Library, Measured
     from .validate import examine
 
     registry = registry_of(request["registry"])

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swarm_core.client import Answer, SwarmClient
-from swarm_core.vocabulary.budgets import Amounts, in_units, share, told
-from swarm_core.vocabulary.entities import Budget
+from swarm_core.vocabulary.budgets import Amounts, Budget, in_units, share, told
 from swarm_core.vocabulary.errors import DecisionRefused, EngineError, RunFailed, UsageError
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView

@@ -10,7 +10,8 @@ from swarm_core.definitions import load
 from swarm_core.definitions.settings import read_granted, read_settings
 from swarm_core.engine.permissions import rules_for
 from swarm_core.tools.permissions.proposals import propose
-from swarm_core.tools.permissions.rules import SUBJECTS, RuleSet
+from swarm_core.tools.permissions.rule import SUBJECTS
+from swarm_core.tools.permissions.rules import RuleSet
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import UsageError
 

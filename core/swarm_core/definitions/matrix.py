@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from swarm_core.vocabulary.entities import SEVERITIES
 from swarm_core.vocabulary.errors import ConfigurationError
+from swarm_core.vocabulary.findings import SEVERITIES
 from swarm_core.vocabulary.rules import ACTIONS, MATRIX_FILE, PROTOCOLS, SHIPPED, Matrix, Rule
 
 from .marked import MAX_FILE_BYTES, Marked, compose

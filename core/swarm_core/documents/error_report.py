@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swarm_core.vocabulary.entities import Finding
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.view import RunView
 
 from .blocks import one_line, parse_fields, plain, render_fields, sections

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,12 @@ from swarm_core.agents.context import (
 )
 from swarm_core.agents.coordination import EndingTool, Handoff, Outcome, Plan, Stalled
 from swarm_core.agents.log import AgentLog
-from swarm_core.agents.loop import AgentLoop, Seat
+from swarm_core.agents.loop import AgentLoop
 from swarm_core.agents.model import CACHE_TTL_S, LONG_CACHE_TTL_S
 from swarm_core.agents.model_facts import turn_tokens
 from swarm_core.agents.own_tools import own_tools
 from swarm_core.agents.replanning import request_tasks_tool
+from swarm_core.agents.seat import Seat
 from swarm_core.agents.transcript import Transcript
 from swarm_core.journal.projections import replace_durably
 from swarm_core.tools.base import Tool, ToolResult
@@ -35,23 +36,25 @@ from swarm_core.tools.scope import Scope
 from swarm_core.tools.toolbox import Toolbox
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
-from swarm_core.vocabulary.errors import ModelError, PermissionDenied
+from swarm_core.vocabulary.errors import ModelError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import attempt_span_id
-from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.inspection import SecretFound
 
 from .agent_desk import AgentDesk
 from .allowance import Allowance
 from .artifact_writing import propose
-from .commit_tool import COMMIT, told
+from .commit_tool import COMMIT
+from .committing import Committing
 from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .ground import Ground
 from .limits import Paced
 from .mcp_servers import servers_for
-from .notices import MAX_PATHS, latest_notes, worklist
+from .notices import latest_notes, worklist
+from .placing import no_worktree, prepare
 from .planned import changes_of
 from .role_tools import equip, feature_of
 
@@ -69,11 +72,14 @@ class AgentAct:
         self.layout, self.clock = hands.layout, hands.clock
         self.tree = self.layout.trees / instance.id
         self.scratch = self.layout.state_dir / "scratch" / instance.id
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise no_worktree(instance.id, error) from error
         self.scope = Scope(self.tree, self.service, self.scratch)
         self.allowance = Allowance(self.service.timeout_s)
         self.command = ""  # the request with which it was handed in, if somebody outside did
-        self.notes: list[str] = []  # what the agent has to know about its artifacts
+        self.commits = Committing(self)
 
     async def perform(self) -> None:
         run, task = self.layout.run, self.task
@@ -81,14 +87,16 @@ class AgentAct:
         about = {"run": run, "task": task.id, "span": span, "instance": self.instance.id}
         say_about(**about)
         hub = await self.hands.hub()
-        await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
-        await self._place(hub)
-        await self.hands.artifacts.given(self, hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
+        async with Ground(partial(prepare, self, hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
+            await self._work(hub, log)
+
+    async def _work(self, hub: Hub, log: AgentLog) -> None:
         try:
             spec = self.runner.spec
             async with self.allowance, confined(hub, self.service, spec.confinement, log, self.report) as self.confines:
                 outcome = await self._converse(hub, log)
+                await self.grounded()
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
             return
@@ -100,35 +108,16 @@ class AgentAct:
             log.flush()
         await self._conclude(hub, outcome)
 
-    async def _place(self, hub: Hub) -> None:
-        """Bring the tree to where this task's work stands, keeping uncommitted work of the same task."""
-        wanted = self.task.commit or self.task.base
-        tip = await hub.tip(self.instance.id)
-        merge = self.runner.view.merges.get(self.task.id)
-        if tip != wanted:
-            if await self._is_own_commit(hub, wanted, tip):
-                return
-            await hub.reset_tree(self.instance.id, wanted)
-        if merge is not None and merge.status == "conflicted":
-            await hub.start_conflict(self.instance.id, await hub.integration())
-
-    async def _is_own_commit(self, hub: Hub, wanted: str, tip: str) -> bool:
-        """A commit of this task that was made but not journaled before a crash; journals it now."""
-        if any(merge.commit == tip for merge in self.runner.view.merges.values()):
-            return False  # the task before this one ended there
-        trailers = await hub.trailers(tip)
-        if trailers.get("Task-Id") != self.task.id or trailers.get("Run-Id") != self.runner.view.run.id:
-            return False
-        diff = await hub.diff(wanted, tip)
-        await self._report_commit(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
-        await self.hands.artifacts.written(self, hub, tip, diff.paths)
-        return True
+    async def grounded(self) -> None:
+        """Wait for the tree. Raises what kept it from being made; time spent here does not count against the task."""
+        with self.allowance.excused():
+            await self.ground.ready()
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
         workers = self.runner.spec.workers
         self.scope = replace(self.scope, owned=self.hands.artifacts.owned_by(service.key))
-        own = [Tool(COMMIT, lambda given: self._commit(hub, given)), request_tasks_tool(self._request)]
+        own = [Tool(COMMIT, lambda given: self.commits.answer(hub, given)), request_tasks_tool(self._request)]
         own += own_tools(self._desk(hub))
         own += await self._served(log)
         toolbox, ending = equip(
@@ -194,6 +183,7 @@ class AgentAct:
             self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
+            ground=self.grounded,
             excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
@@ -232,6 +222,7 @@ class AgentAct:
         """The tools of the service's MCP servers."""
         if not self.service.mcp_servers:
             return []
+        await self.grounded()  # the repository may bring some of them
         trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
         found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
         return await mcp_tools(found, self.scope, self.scratch, confines=self.confines, say=say)
@@ -275,68 +266,6 @@ class AgentAct:
         own = Draft(draft.kind, draft.data, actor=self.instance.id, task=self.task.id, agent=self.instance.id)
         await self.runner.record(own)
 
-    # -- commits
-
-    async def _commit(self, hub: Hub, given: Mapping[str, Any]) -> ToolResult:
-        try:
-            commit = await self._commit_scope(hub, str(given["message"]))
-        except SecretFound as error:
-            raise PermissionDenied(error.message, rule="secret", hint=error.hint) from None
-        notes, self.notes = "".join(f"\n{note}" for note in self.notes), []
-        if commit is None:
-            return ToolResult(f"Nothing to commit: your directories hold no change since the last commit.{notes}")
-        return told(commit, notes)
-
-    async def _commit_scope(self, hub: Hub, message: str) -> Commit | None:
-        await self._sweep(hub)
-        commit = await hub.commit(
-            self.instance.id,
-            message,
-            allowed=self._allows,
-            trailers=self.hands.trailers(self.task, self.instance.id),
-            author=self.instance.id,
-        )
-        if commit is not None:
-            reached(CrashPoint.AFTER_COMMIT_BEFORE_RECORD)
-            await self._report_commit(commit)
-            self.notes += await self.hands.artifacts.written(self, hub, commit.oid, commit.paths)
-        return commit
-
-    def _allows(self, path: str) -> bool:
-        return self.scope.allows_write(path) and not self.hands.artifacts.refusal(self.service.key, path)
-
-    async def _report_commit(self, commit: Commit) -> None:
-        data = {
-            "commit": commit.oid,
-            "message": commit.message.splitlines()[0],
-            "files": commit.stat.files,
-            "insertions": commit.stat.insertions,
-            "deletions": commit.stat.deletions,
-            "paths": list(commit.paths[:MAX_PATHS]),
-        }
-        await self.report(Draft("commit.created", data))
-
-    async def _sweep(self, hub: Hub) -> None:
-        """Move changes outside the service's directories, made past the tools, into quarantine and journal them."""
-        changes = await hub.changes(self.instance.id)
-        for found in hub.take_tampering():
-            kept = f"; it is kept at {found.kept_at}" if found.kept_at else ""
-            message = f"{found.what} was changed behind git's back and has been put right{kept}"
-            data = {"tool": "Bash", "target": found.what, "rule": "git_dir", "message": message}
-            await self.report(Draft("policy.denied", data))
-        self.notes += await self.hands.artifacts.take_back(self, hub, changes)
-        stray = [change.path for change in changes if not self.scope.allows_write(change.path)]
-        if not stray:
-            return
-        moved = await hub.quarantine(self.instance.id, stray)
-        data = {
-            "tool": "Bash",
-            "target": ", ".join(moved)[:200],
-            "rule": "directories",
-            "message": f"{len(moved)} changes outside {', '.join(self.service.directories)} were put into quarantine",
-        }
-        await self.report(Draft("policy.denied", data))
-
     # -- the outcome
 
     async def _conclude(self, hub: Hub, outcome: Outcome) -> None:
@@ -361,10 +290,10 @@ class AgentAct:
     async def _submit_work(self, hub: Hub, handoff: Handoff) -> None:
         rest = f"{self.task.title}\n\nChanges left uncommitted at the handoff."
         try:
-            await self._commit_scope(hub, rest)
+            await self.commits.commit(hub, rest)
         except SecretFound as error:
             await set_aside(hub, self.instance.id, error, self.report)
-            await self._commit_scope(hub, rest)
+            await self.commits.commit(hub, rest)
         data = {
             "what_i_did": handoff.what_i_did,
             "whats_left": handoff.whats_left,

@@ -9,9 +9,10 @@ from swarm_core.agents.own_tools import Issue
 from swarm_core.policy.findings import owner_of
 from swarm_core.tools.base import ToolResult
 from swarm_core.vocabulary.clean import clean, clean_line
-from swarm_core.vocabulary.entities import Finding, Instance, Task
+from swarm_core.vocabulary.entities import Instance, Task
 from swarm_core.vocabulary.errors import ToolError
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.view import RunView
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarm_core.checks.run import CheckRun
+from swarm_core.vocabulary.asks import Ask
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.entities import Ask, CheckResult, Gate, Run, Stat, Task
+from swarm_core.vocabulary.entities import CheckResult, Gate, Run, Stat, Task
 
 SEPARATOR = "─" * 72
 MAX_SEEN = 20
@@ -167,6 +168,7 @@ def landing_evidence(
     checks: Sequence[CheckRun],
     blockers: Sequence[str],
     about: str,
+    facts: Sequence[CheckResult] = (),
 ) -> Evidence:
     how = "fast-forward" if is_fast_forward else f"merge with the commits that reached {branch} meanwhile"
     lines = [
@@ -178,6 +180,7 @@ def landing_evidence(
         "",
         "Checks on the merged tree, measured by the engine",
         *check_lines(checks),
+        *(f"  {'✓' if fact.has_passed else '✗'} {fact.name} · {fact.detail}" for fact in facts),
     ]
     if blockers:
         lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
@@ -189,6 +192,7 @@ def landing_evidence(
         about=about,
         stat=stat,
         checks=tuple(checks),
+        facts=tuple(facts),
         blockers=tuple(blockers),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swarm_core.vocabulary.entities import Finding, Gate
+from swarm_core.vocabulary.entities import Gate
+from swarm_core.vocabulary.findings import Finding
 
 from .evidence import Evidence, encode
 

@@ -10,8 +10,9 @@ from typing import Any
 from swarm_core.checks.run import CheckRun
 from swarm_core.policy.gating import RULE, aspects_of, holds_of, ruling
 from swarm_core.policy.reviews import Review, review_of
-from swarm_core.vocabulary.entities import CheckResult, Finding, Gate, Stat
+from swarm_core.vocabulary.entities import CheckResult, Gate, Stat
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.gating import GatingSpec, PhaseSpec
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView

@@ -21,9 +21,8 @@ from swarm_core.agents.admission import Admission, Call, Permit
 from swarm_core.agents.model import Turn
 from swarm_core.agents.prices import highest_rates
 from swarm_core.policy.budgets import budget_id, budgets_of
-from swarm_core.vocabulary.budgets import Amounts, in_units, scopes_of, smallest
+from swarm_core.vocabulary.budgets import Amounts, Budget, in_units, scopes_of, smallest
 from swarm_core.vocabulary.clock import Clock
-from swarm_core.vocabulary.entities import Budget
 from swarm_core.vocabulary.errors import IllegalTransition, ModelError
 from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.spec import SwarmSpec

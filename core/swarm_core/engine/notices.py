@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from swarm_core.vocabulary.changes_work import answer_note
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Finding, Task
+from swarm_core.vocabulary.entities import Task
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.view import RunView
 
 MAX_ITEMS = 40

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from swarm_core.definitions.settings import Granted, Settings, read_granted, read_settings
 from swarm_core.journal.opening import last_events
 from swarm_core.tools.permissions.permission import Answer, Question, Rules
-from swarm_core.tools.permissions.rules import SUBJECTS, Rule, RuleSet, compile_rules
+from swarm_core.tools.permissions.rule import SUBJECTS, Rule
+from swarm_core.tools.permissions.rules import RuleSet, compile_rules
 from swarm_core.tools.permissions.trust import Trust
+from swarm_core.vocabulary.asks import Ask
 from swarm_core.vocabulary.clean import clean
-from swarm_core.vocabulary.entities import Ask, Gate
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import ConfigurationError, IllegalTransition, JournalError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.layout import RepoLayout

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from swarm_core.journal.journal import Journal
 from swarm_core.policy import Act, Record, decide
-from swarm_core.policy.effects import RetireInstance, RunAgent
+from swarm_core.policy.effects import RunAgent
 from swarm_core.policy.failures import after_failure
 from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
@@ -29,40 +29,13 @@ from .diagnostics import LOGGER
 from .measures import Measures
 from .papers import Papers, PapersOnDisk
 from .recorder import Recorder
+from .seating import STAFFING, seats_of
 from .watch import Watch
 
 MAX_ACT_TRIES = 3
 RETRY_BASE_S = 1.0
 PROJECTION_EVERY_S = 0.25
 PROJECTION_REST = 20.0  # writing them takes at most a twentieth of the time, however large a run is
-# What changes how many agents of a run work, or want to: the other runs look again.
-STAFFING = frozenset(
-    {
-        "task.ready",
-        "task.claimed",
-        "task.released",
-        "task.submitted",
-        "task.failed",
-        "task.cancelled",
-        "run.paused",
-        "run.halted",
-        "run.resumed",
-        "run.completed",
-        "run.failed",
-        "run.aborted",
-    }
-)
-
-
-def _seat(act: Act) -> tuple[str, ...]:
-    """The task and the instance whose worktree an act needs for itself."""
-    match act:
-        case RunAgent(task, instance):
-            return (task, instance)
-        case RetireInstance(instance):
-            return (instance,)
-        case _:
-            return ()
 
 
 class Performer(Protocol):
@@ -262,7 +235,7 @@ class Runner:
         seated = [act for act in self.jobs if isinstance(act, RunAgent)]
         taken = {act.task for act in seated} | {act.instance for act in seated}
         for act in acts:
-            if act in self.jobs or not taken.isdisjoint(_seat(act)):
+            if act in self.jobs or not taken.isdisjoint(seats_of(act)):
                 continue  # an agent that was cancelled leaves before the next one sits down, or its tree is removed
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
         return False

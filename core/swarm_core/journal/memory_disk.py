@@ -10,56 +10,21 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from random import Random
 
-PAGE_BYTES = 64
+from .power_loss import CachedFile, Loss, PowerLoss, apply, surviving_data
+
 CHANGING = frozenset(
     {"open_append", "open_new", "write", "truncate", "sync", "make_dir", "rename", "unlink", "sync_dir"}
 )
-
-
-class PowerLoss(BaseException):
-    """The machine is off. Not an Exception: nobody may handle it and go on."""
-
-
-class Loss(StrEnum):
-    """What a power loss leaves of the things that were not synced."""
-
-    ALL = "nothing unsynced survives"
-    NONE = "everything survives"
-    PREFIX = "a random part of the calls, in order, survives"
-    TORN = "half of the last write of each file survives"
-    ZEROS = "the end of the last write of each file is zeros"
-    REORDERED = "pages survive in any order"
-    NAMES = "data survive, names do not"
-    DATA = "names survive, data do not"
-
-
-class _File:
-    """A file's bytes as programs see them and as they are on the disk; ``pending`` is what lies between."""
-
-    __slots__ = ("cached", "durable", "number", "pending")
-
-    def __init__(self, number: int, data: bytes = b"") -> None:
-        self.number = number
-        self.cached, self.durable = bytearray(data), bytearray(data)
-        self.pending: list[tuple[int, bytes] | int] = []  # a write at an offset, or a size it was cut to
-
-    def sync(self) -> None:
-        for change in self.pending:
-            _apply(self.durable, change)
-        self.pending.clear()
-
-
 _Change = tuple[tuple[Path, ...], Callable[["_Names"], object]]  # the directories it concerns, and what it does
 
 
 class _Names:
     """Directories and what lies in them."""
 
-    def __init__(self, files: dict[Path, _File], directories: set[Path]) -> None:
+    def __init__(self, files: dict[Path, CachedFile], directories: set[Path]) -> None:
         self.files, self.directories = files, directories
 
     def copy(self) -> _Names:
@@ -91,7 +56,7 @@ class MemoryDisk:
 
     def __init__(self, store: _Store | None = None) -> None:
         self._store = store or _Store(_Names({}, {Path("/")}))
-        self._open: dict[int, _File] = {}
+        self._open: dict[int, CachedFile] = {}
         self._next_fd = 3
         self.calls: list[str] = []
         self.crash_at = 0
@@ -110,10 +75,10 @@ class MemoryDisk:
         """The disk after the power came back. This one is left as it is, so that another loss can be tried."""
         random = Random(seed)
         names = self._surviving_names(loss, random)
-        files: dict[int, _File] = {}
+        files: dict[int, CachedFile] = {}
         for path, file in names.files.items():
             if file.number not in files:
-                files[file.number] = _File(file.number, _surviving_data(file, loss, random))
+                files[file.number] = CachedFile(file.number, surviving_data(file, loss, random))
             names.files[path] = files[file.number]
         store = _Store(names)
         store.numbers = self._store.numbers
@@ -167,7 +132,7 @@ class MemoryDisk:
             raise _error(errno.EISDIR, path)
         if path not in self._store.names.files:
             self._store.numbers += 1
-            file = _File(self._store.numbers)
+            file = CachedFile(self._store.numbers)
             self._store.change((path.parent,), lambda names: names.files.__setitem__(path, file))
         self._crash()
         return self._descriptor(path)
@@ -218,7 +183,7 @@ class MemoryDisk:
         return len(data)
 
     @staticmethod
-    def _add(file: _File, data: bytes) -> None:
+    def _add(file: CachedFile, data: bytes) -> None:
         file.pending.append((len(file.cached), data))
         file.cached += data
 
@@ -228,8 +193,8 @@ class MemoryDisk:
         self._crash()
 
     @staticmethod
-    def _cut(file: _File, size: int) -> None:
-        _apply(file.cached, size)
+    def _cut(file: CachedFile, size: int) -> None:
+        apply(file.cached, size)
         file.pending.append(size)
 
     def sync(self, fd: int) -> None:
@@ -292,7 +257,7 @@ class MemoryDisk:
 
     # -- calls
 
-    def _file(self, fd: int) -> _File:
+    def _file(self, fd: int) -> CachedFile:
         if fd not in self._open:
             raise _error(errno.EBADF)
         return self._open[fd]
@@ -311,53 +276,6 @@ class MemoryDisk:
         if len(self.calls) == self.crash_at:
             self.is_off = True
             raise PowerLoss
-
-
-def _apply(data: bytearray, change: tuple[int, bytes] | int) -> None:
-    if isinstance(change, int):
-        del data[change:]
-        return
-    offset, part = change
-    if len(data) < offset:
-        data += bytes(offset - len(data))
-    data[offset : offset + len(part)] = part
-
-
-def _surviving_data(file: _File, loss: Loss, random: Random) -> bytes:
-    data, pending = bytearray(file.durable), list(file.pending)
-    if loss in (Loss.ALL, Loss.DATA):
-        return bytes(data)
-    if loss is Loss.PREFIX:
-        pending = pending[: random.randint(0, len(pending))]
-    if loss is Loss.REORDERED:
-        pending = [piece for change in pending for piece in _pages(change, random)]
-    last = pending[-1] if pending else 0
-    if isinstance(last, tuple):
-        offset, part = last
-        if loss is Loss.PREFIX:
-            pending[-1] = (offset, part[: random.randint(0, len(part))])
-        elif loss is Loss.TORN:
-            pending[-1] = (offset, part[: len(part) // 2])
-        elif loss is Loss.ZEROS:
-            pending[-1] = (offset, part[: len(part) // 3].ljust(len(part), b"\0"))
-    for change in pending:
-        _apply(data, change)
-    return bytes(data)
-
-
-def _pages(change: tuple[int, bytes] | int, random: Random) -> list[tuple[int, bytes] | int]:
-    """The pages of a write that reached the disk; where others lie behind, a lost one is zeros."""
-    if isinstance(change, int):
-        return [change]
-    offset, part = change
-    pages: list[tuple[int, bytes] | int] = []
-    start = 0
-    while start < len(part):
-        end = start + PAGE_BYTES - (offset + start) % PAGE_BYTES
-        if random.random() < 0.6:
-            pages.append((offset + start, part[start:end]))
-        start = end
-    return pages
 
 
 def _error(number: int, path: Path | None = None) -> OSError:

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK, RULE, Task
+from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import RULE
 from swarm_core.vocabulary.ids import slug
-from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import NOTIFY, Firing, order_of
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
 from .effects import Record
 from .failures import halting
-from .matrix import is_over, open_firings, severity_of
+from .matrix import open_firings, severity_of
 from .names import Names
 from .phases import mark, reopened
+from .settling import settled
 
 MAX_TITLE_CHARS = 120
 MAX_LISTED = 20
@@ -39,7 +40,7 @@ class Acting:
 
     def effects(self) -> Iterator[Record]:
         for firing in open_firings(self.view):
-            if ended := self._ended(firing):
+            if ended := settled(self.view, firing):
                 yield ended
                 return
         pending = [
@@ -270,41 +271,6 @@ class Acting:
         nobody = f"; nobody here is called {', '.join(receivers.unknown)}" if receivers.unknown else ""
         return [*drafts, self._done(firing, NOTIFY, f"told {told}{nobody}")]
 
-    # -- how it ends
-
-    def _ended(self, firing: Firing) -> Record | None:
-        """What follows when what a rule fired for is over, or when all it wanted is done."""
-        over = is_over(self.view, firing)
-        if firing.pending == (NOTIFY,) or (firing.fact.kind == "finding" and "add_to_backlog" in firing.done):
-            over = ""  # what it did about it closed it, or it only has to be told
-        tasks = [self.view.tasks[name] for name in firing.tasks if name in self.view.tasks]
-        unended = [task for task in tasks if task.status not in TASK.terminal]
-        drafts: list[Draft] = []
-        if over and firing.fact.kind == "check":
-            drafts += [self._withdrawn(task, over) for task in unended if _is_untouched(task)]
-            finding = self.view.findings.get(firing.finding)
-            if finding is not None and finding.status in ("open", "fixed", "unresolved"):
-                drafts.append(Draft("finding.closed", {"finding": finding.id, "resolution": "verified"}))
-        if over and not unended and not self._binds(firing, drafts):
-            waiting = [action for action in firing.pending if action != NOTIFY]
-            how = f"over: {over}" + (f"; not needed any more: {', '.join(waiting)}" if waiting else "")
-            return Record((*drafts, Draft("rule.settled", {"firing": firing.id, "how": how})))
-        if not over and not firing.pending and not unended and not self._binds(firing, drafts):
-            return Record((*drafts, Draft("rule.settled", {"firing": firing.id, "how": "all it asked for is done"})))
-        return Record(tuple(drafts)) if drafts else None
-
-    def _binds(self, firing: Firing, drafts: list[Draft]) -> bool:
-        """Whether it still blocks on a finding, or holds the run by an incident."""
-        closing = {str(draft.data["finding"]) for draft in drafts if draft.kind == "finding.closed"}
-        finding = self.view.findings.get(firing.finding)
-        if finding is not None and finding.status != "closed" and finding.id not in closing:
-            return True
-        incident = self.view.incidents.get(firing.incident)
-        return incident is not None and incident.status != "closed"
-
-    def _withdrawn(self, task: Task, over: str) -> Draft:
-        return Draft("task.cancelled", {"reason": f"not needed any more: {over}"}, task=task.id)
-
     # -- parts
 
     def _about(self, firing: Firing) -> str:
@@ -345,7 +311,3 @@ class Acting:
 
     def _done(self, firing: Firing, action: str, result: str, **more: Any) -> Draft:
         return Draft("action.done", {"firing": firing.id, "action": action, "result": result, **more})
-
-
-def _is_untouched(task: Task) -> bool:
-    return task.status in ("pending", "ready") and not task.attempt

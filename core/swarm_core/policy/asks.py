@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from swarm_core.vocabulary.asks import Ask
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Ask
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.view import RunView

@@ -14,13 +14,14 @@ from swarm_core.vocabulary.budgets import (
     RUN_SCOPE,
     WARNING_SHARE,
     Amounts,
+    Budget,
     figure,
     in_units,
     raised_limit,
     scopes_of,
     share,
 )
-from swarm_core.vocabulary.entities import Budget, Gate, Task
+from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.spec import BudgetSpec, SwarmSpec
 from swarm_core.vocabulary.view import RunView

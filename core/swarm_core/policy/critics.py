@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from swarm_core.vocabulary.entities import Finding, Task
+from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import CriticSpec, SwarmSpec
 from swarm_core.vocabulary.view import RunView

@@ -10,17 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from swarm_core.vocabulary.entities import (
-    ARCHITECT,
-    CONSULTATION,
-    DIAGNOSIS,
-    PLANNING_TASK,
-    Budget,
-    Finding,
-    Gate,
-    Task,
-)
+from swarm_core.vocabulary.budgets import Budget
+from swarm_core.vocabulary.entities import CONSULTATION, DIAGNOSIS, PLANNING_TASK, Gate, Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.spec import SwarmSpec
@@ -29,7 +22,7 @@ from swarm_core.vocabulary.view import RunView
 from .actions import Acting
 from .asks import asks
 from .budgets import Budgeting
-from .critics import CRITIQUE, Critics
+from .critics import Critics
 from .effects import (
     Effect,
     KeepUnlanded,
@@ -42,16 +35,15 @@ from .effects import (
     RunAgent,
     SealPhase,
 )
-from .failures import BLAST_TASKS, halting
+from .escalation import Escalating
 from .findings import Findings
 from .matrix import blocking, fire, is_of_a_rule
 from .outlook import Outlook
 from .phases import Phases
+from .planning import Planning
 from .recovery import Recovering, diagnosed
 from .reviews import evaluated
 from .staffing import Staffing
-
-MAX_MEDIATIONS = 1
 
 
 def decide(view: RunView, spec: SwarmSpec, outlook: Outlook | None = None) -> list[Effect]:
@@ -68,12 +60,18 @@ class _Decision:
         self.gate_numbers = itertools.count(len(view.gates) + 1)
         self.task_numbers = itertools.count(view.next_task_number())
         self.staffing = Staffing(view, spec, outlook)
-        self.has_fired = False
+        self.has_fired = self.has_recorded = False
+        self.planning = Planning(view, self._task_id)
         self.critics = Critics(view, spec, self._task_id)
         self.findings = Findings(view, spec, self._task_id, self._finding_gate)
-        self.phases = Phases(view, spec, self._new_gate, self._consultation, self._evaluated)
+        self.phases = Phases(view, spec, self._new_gate, self.planning.consultation, self._evaluated)
 
     def effects(self) -> Iterator[Effect]:
+        for effect in self._look():
+            self.has_recorded = self.has_recorded or isinstance(effect, Record)
+            yield effect
+
+    def _look(self) -> Iterator[Effect]:
         view, pause = self.view, self.view.run.pause
         if view.is_over:
             yield from (SealPhase(p.key, p.round) for p in view.phases.values() if p.status == "gating")
@@ -149,7 +147,7 @@ class _Decision:
         """What begins something new."""
         view = self.view
         if PLANNING_TASK not in view.tasks:
-            yield self._first_task()
+            yield self.planning.first_task()
             return
         for name in view.index.doomed:
             task = view.tasks[name]
@@ -160,53 +158,26 @@ class _Decision:
         for name in due:
             yield Record((Draft("task.ready", {"reason": "everything it depends on is done"}, task=name),))
         for key, request in view.requests.items():
-            yield self._consultation(f"Weigh a request of {request['task']}", str(request.get("reason", "")), key, "")
+            yield self.planning.consultation(
+                f"Weigh a request of {request['task']}", str(request.get("reason", "")), key, ""
+            )
         if not due:  # what is ready in a moment may be more urgent than what is ready now
             yield from self.staffing.claims()
-        for name in view.index.in_status("blocked", "failed"):
-            yield from self._failed(view.tasks[name])
-        yield from self._blast_radius()
+        yield from Escalating(view, self._gate, self._new_gate, self.planning.consultation, self._evaluated).effects()
         found = list(self._found())
         yield from found
-        yield from self.phases.effects(is_settled=not found and not self.has_fired and not self.findings.is_waiting)
+        # A record of this look may bring work that the state does not show yet: nothing ends before the next look.
+        yield from self.phases.effects(is_settled=not found and not self.has_recorded and not self.findings.is_waiting)
         yield from self.staffing.leavings()
-        yield from self._ending()
+        if not self.has_recorded:
+            yield from self._ending()
 
     def _found(self) -> Iterator[Effect]:
         """Rules come first: what one of them does about a finding is not done twice."""
         if not self.has_fired:
             yield from self.findings.effects()
 
-    # -- planning
-
-    def _first_task(self) -> Record:
-        run = self.view.run
-        data = {
-            "title": f"Plan: {run.title}",
-            "description": run.goal,
-            "assigned_to": ARCHITECT,
-            "created_by": "orchestrator",
-            "dependencies": [],
-            "priority": "critical",
-            "order": 0,
-            "kind": "plan",
-        }
-        task = Draft("task.created", data, task=PLANNING_TASK)
-        return Record((task,) if "plan" in self.view.phases else (Draft("phase.started", phase="plan"), task))
-
-    def _consultation(self, title: str, description: str, request: str, about: str) -> Record:
-        """A task for the architect: change the plan. Nobody else may give work to anybody."""
-        data = {
-            "title": title,
-            "description": description,
-            "assigned_to": ARCHITECT,
-            "created_by": "orchestrator",
-            "priority": "critical",
-            "kind": "plan",
-            "request": request,
-            "about": about,
-        }
-        return Record((Draft("task.created", data, task=self._task_id()),))
+    # -- names
 
     def _task_id(self) -> str:
         return numbered("task", next(self.task_numbers))
@@ -217,8 +188,8 @@ class _Decision:
         if task.kind == CONSULTATION or task.is_review:  # what they said is told; there is nothing to merge
             yield Record((Draft("task.done", {"commit": ""}, task=task.id),))
             return
-        if task.is_planning and self._needs_no_gate(task):
-            yield self._planned(task)
+        if task.is_planning and self.planning.needs_no_gate(task):
+            yield self.planning.planned(task, self.phases.placed)
             return
         if task.kind == DIAGNOSIS:
             yield diagnosed(task)
@@ -241,34 +212,12 @@ class _Decision:
         elif gate.status == "passed":
             yield self._accepted(task, gate)
 
-    def _needs_no_gate(self, task: Task) -> bool:
-        """Giving a task to somebody else is the architect's to decide; new work and dropped work is the operator's."""
-        plan = self.view.plans.get(task.id)
-        return task.id != PLANNING_TASK and plan is not None and not plan["tasks"] and not plan["cancel"]
-
     def _accepted(self, task: Task, gate: Gate) -> Record:
         if task.is_planning:
-            return self._planned(task)
+            return self.planning.planned(task, self.phases.placed)
         if not task.stat.files:
             return Record((Draft("task.done", {"commit": ""}, task=task.id),))
         return Record((Draft("task.verified", {"gate": gate.id}, task=task.id),))
-
-    def _planned(self, task: Task) -> Record:
-        """What a plan changes, as one fact with the end of its task."""
-        plan, tasks = self.view.plans[task.id], self.view.tasks
-        drafts = []
-        for planned in self.phases.placed(plan["tasks"]):
-            if planned["id"] not in tasks:
-                data = {key: value for key, value in planned.items() if key != "id"}
-                drafts.append(Draft("task.created", data, task=planned["id"]))
-        for change in plan["reassign"]:
-            if tasks[change["task"]].status == "failed":
-                data = {"assigned_to": change["assigned_to"], "note": change.get("note", ""), "by": "architect"}
-                drafts.append(Draft("task.reassigned", data, task=change["task"]))
-        for change in plan["cancel"]:
-            if tasks[change["task"]].status in ("pending", "ready", "blocked", "failed"):
-                drafts.append(Draft("task.cancelled", {"reason": change.get("reason", "")}, task=change["task"]))
-        return Record((*drafts, Draft("task.done", {"commit": ""}, task=task.id)))
 
     def _merging(self) -> Iterator[Effect]:
         """One at a time, first come first served; one that was under way in a crash goes on."""
@@ -279,51 +228,6 @@ class _Decision:
             yield Record((Draft("task.done", {"commit": view.merges[name].merged_as}, task=name),))
         for name in itertools.islice(itertools.chain(index.merge_checking, index.merge_queue), 1):
             yield MergeTask(name, view.merges[name].commit)
-
-    # -- failures
-
-    def _failed(self, task: Task) -> Iterator[Effect]:
-        """First the architect gives the task to somebody else, then the operator is asked."""
-        if task.held:
-            return
-        if (task.is_planning or task.kind in (CONSULTATION, DIAGNOSIS)) and task.id != PLANNING_TASK:
-            reason = f"the architect could not help: {task.reason}"
-            yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
-            return
-        if (
-            task.status == "failed"
-            and task.failed_kind != CRITIQUE
-            and not task.is_planning
-            and task.mediations < MAX_MEDIATIONS
-        ):
-            plans = [self.view.tasks[name] for name in self.view.index.plans_about.get(task.id, ())]
-            if any(plan.status not in TASK.terminal for plan in plans):
-                return
-            if len(plans) <= task.mediations:
-                yield self._consultation(f"{task.id} failed: who goes on with it?", task.reason, "", task.id)
-                return
-        gate = self._gate("escalation", task, task.attempt)
-        if gate is None:
-            yield self._new_gate("escalation", f"{task.id} · {task.title}", task, task.attempt)
-        elif gate.status == "evaluating":
-            yield from self._evaluated(gate)
-        elif gate.status == "blocked":
-            reason = f"given up at {gate.id}: {gate.note}" if gate.note else f"given up at {gate.id}"
-            yield Record((Draft("task.cancelled", {"reason": reason}, task=task.id),))
-        elif gate.status == "passed" and task.status == "failed":
-            yield Record((Draft("task.reassigned", {"note": gate.note, "gate": gate.id}, task=task.id),))
-        elif gate.status == "passed":
-            again = {"note": gate.note, "reason": task.reason, "iteration": task.iteration + 1}
-            yield Record((Draft("task.ready", again, task=task.id),))
-
-    def _blast_radius(self) -> Iterator[Effect]:
-        """Several tasks that failed at once are one problem: everything stops until somebody looked at it."""
-        failed = self.view.index.in_status("failed")
-        seen = {name for incident in self.view.incidents.values() for name in incident.subject.split()}
-        fresh = [name for name in failed if name not in seen]
-        if len(fresh) >= BLAST_TASKS:
-            reason = f"{len(fresh)} tasks failed: {', '.join(fresh)}"
-            yield Record(halting(self.view, reason, trigger="failures", scope="phase", subject=" ".join(fresh)))
 
     # -- gates
 

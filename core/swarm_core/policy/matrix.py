@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from swarm_core.vocabulary.entities import SEVERITIES
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import SEVERITIES
 from swarm_core.vocabulary.ids import numbered
 from swarm_core.vocabulary.machines import TASK
 from swarm_core.vocabulary.rules import Fact, Firing, Rule, fired_key, order_of

@@ -12,10 +12,13 @@ from typing import cast
 from swarm_core.checks.run import CheckRun
 from swarm_core.engine.acts import Hands
 from swarm_core.engine.evidence import Evidence, escalation_evidence, landing_evidence
+from swarm_core.engine.judging import Judging
+from swarm_core.engine.landing import Landing
 from swarm_core.engine.measuring import EVENTS, Measuring
 from swarm_core.engine.models import ModelPool
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act, RunAgent
+from swarm_core.policy.matrix import blocking
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
@@ -60,6 +63,56 @@ class SimulatedMeasuring(Measuring):
         return results
 
 
+class SimulatedJudging(Judging):
+    """The evidence of gates whose world is simulated."""
+
+    hands: SimulatedHands
+
+    async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:
+        return escalation_evidence(gate, task, [])
+
+    async def _landing_evidence(self, gate: Gate) -> Evidence:
+        checks = await self.hands.measuring.at_landing()
+        world, hub = self.hands.world, self.hands.simulated_hub
+        diff = await hub.diff(world.base, world.integration)
+        return landing_evidence(
+            gate,
+            self.view.run,
+            [task for task in self.view.tasks.values() if task.is_work],
+            branch="main",
+            user_tip=world.user_tip,
+            is_fast_forward=world.user_tip == world.base,
+            diff=diff.text,
+            stat=diff.stat,
+            checks=checks,
+            blockers=[*self.hands.in_the_way(), *blocking(self.view)],
+            about=self.hands.landing_about(),
+        )
+
+
+class SimulatedLanding(Landing):
+    """Lands on the operator's simulated branch."""
+
+    hands: SimulatedHands
+
+    async def land(self, gate: Gate) -> None:
+        world = self.hands.world
+        is_landed = world.integration in world.ancestors(world.user_tip)
+        if not is_landed and (self.hands.landing_about() != gate.about or self.hands.in_the_way()):
+            reason = "the branch or the checkout moved after the decision"
+            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": reason}))
+            return
+        try:
+            commit = await self.hands.simulated_hub.land(world.user_tip)
+        except WorkspaceError as error:
+            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": str(error)}))
+            return
+        await self.finish(landed=True, commit=commit, reason="")
+
+    async def keep_unlanded(self, reason: str) -> None:
+        await self.finish(landed=False, commit=self.hands.world.integration, reason=reason)
+
+
 class SimulatedHands(Hands):
     """Performs the acts of one run in a ``World``. What agents do is ``fate``'s to say.
 
@@ -72,6 +125,7 @@ class SimulatedHands(Hands):
         super().__init__(runner, ModelPool(runner.spec, runner.layout.repo.root, runner.clock))
         self.simulated_hub, self.fate, self.surprised = hub, fate, surprised
         self.measuring = SimulatedMeasuring(runner, self.hub, hub.dice)
+        self.judging, self.landing = SimulatedJudging(self), SimulatedLanding(self)
 
     @property
     def world(self) -> World:
@@ -97,51 +151,9 @@ class SimulatedHands(Hands):
             self.surprised(act, error)
             raise
 
-    # -- gates
-
-    async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:
-        return escalation_evidence(gate, task, [])
-
-    async def _landing_evidence(self, gate: Gate) -> Evidence:
-        checks = await self.measuring.at_landing()
-        world, hub = self.world, self.simulated_hub
-        diff = await hub.diff(world.base, world.integration)
-        return landing_evidence(
-            gate,
-            self.view.run,
-            [task for task in self.view.tasks.values() if task.is_work],
-            branch="main",
-            user_tip=world.user_tip,
-            is_fast_forward=world.user_tip == world.base,
-            diff=diff.text,
-            stat=diff.stat,
-            checks=checks,
-            blockers=self._in_the_way(),
-            about=self._landing_about(),
-        )
-
-    def _landing_about(self) -> str:
+    def landing_about(self) -> str:
         dirty = " dirty" if self.world.is_dirty else ""
         return f"{self.world.user_tip} {self.world.integration}{dirty}"
 
-    def _in_the_way(self) -> list[str]:
+    def in_the_way(self) -> list[str]:
         return ["uncommitted changes"] if self.world.is_dirty else []
-
-    # -- the end
-
-    async def _land(self, gate: Gate) -> None:
-        world = self.world
-        is_landed = world.integration in world.ancestors(world.user_tip)
-        if not is_landed and (self._landing_about() != gate.about or self._in_the_way()):
-            reason = "the branch or the checkout moved after the decision"
-            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": reason}))
-            return
-        try:
-            commit = await self.simulated_hub.land(world.user_tip)
-        except WorkspaceError as error:
-            await self.runner.record(Draft("gate.invalidated", {"gate": gate.id, "reason": str(error)}))
-            return
-        await self._finish(landed=True, commit=commit, reason="")
-
-    async def _keep_unlanded(self, reason: str) -> None:
-        await self._finish(landed=False, commit=self.world.integration, reason=reason)

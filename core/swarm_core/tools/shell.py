@@ -15,8 +15,9 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import PermissionDenied
 
 from .scope import Scope
-from .shell_commands import Hidden, inner, plain_git, reads_only, targets
+from .shell_commands import Hidden, inner, plain_git, reads_only
 from .shell_syntax import parse
+from .shell_targets import targets
 from .shell_walk import Walk
 from .shell_words import MAX_DEPTH, Redirect, Simple, Unreadable, Word
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from .shell_words import Builder, Hole, Redirect, Script, Simple, Unreadable, Word, WordReader
+from .shell_reader import Builder, WordReader
+from .shell_words import Hole, Redirect, Script, Simple, Unreadable, Word
 
 MAX_COMMAND_CHARS = 64_000
 

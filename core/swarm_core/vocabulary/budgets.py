@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .entities import Budget, Task
+from .entities import Task
 
 DIMENSIONS = ("tokens", "usd", "seconds", "iterations")
 UNITS: Mapping[str, int] = {"tokens": 1, "usd": 1_000_000, "seconds": 1_000, "iterations": 1}
@@ -19,6 +19,23 @@ RUN_SCOPE = "run"
 WARNING_SHARE = 0.8
 RAISE_BY = 0.5
 _ROOM_FOR_CALLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit and what was spent of it when its status last changed, in the dimension's unit (tokens, usd, seconds,
+    iterations). See ``budgets`` for scopes. ``round`` counts how often it was used up, ``asked`` is what the call may
+    use for which it did not suffice.
+    """
+
+    id: str
+    scope: str = "run"
+    dimension: str = "tokens"
+    limit: float = 0.0
+    spent: float = 0.0
+    status: str = "ok"
+    round: int = 0
+    asked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

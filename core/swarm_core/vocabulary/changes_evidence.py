@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .entities import Artifact, Budget, Finding, Incident
+from .budgets import Budget
+from .entities import Artifact
 from .errors import IllegalTransition
+from .findings import Finding, Incident
 from .machines import ARTIFACT, BUDGET, FINDING, INCIDENT
 from .state import AnyEvent, Sink, State, on, task_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .asks import Ask
 from .clean import clean_line
-from .entities import Ask
 from .errors import IllegalTransition
 from .state import AnyEvent, Sink, State, on
 

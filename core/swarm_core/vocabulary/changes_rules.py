@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .entities import SEVERITIES
 from .errors import IllegalTransition
+from .findings import SEVERITIES
 from .machines import FINDING
 from .rules import Fact, Firing, Matrix, fired_key
 from .state import AnyEvent, Sink, State, on
@@ -53,6 +53,7 @@ def _measured(view: State, event: AnyEvent, out: Sink) -> None:
         service=str(data.get("service", "")),
         document=str(data.get("evidence", "")),
         seq=out.seq,
+        seen=_paths(data.get("seen", ())),
     )
     out.fact(fact.key, fact)
 

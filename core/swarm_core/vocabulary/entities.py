@@ -9,10 +9,8 @@ from typing import Any
 PLANNING_TASK = "task_000"
 ARCHITECT = "architect"
 CONSULTATION = "consultation"  # of the architect, about a gate
-RULE = "rule"  # a finding that stands for what a rule fired on
 DIAGNOSIS = "diagnosis"
 PRIORITIES = ("critical", "high", "medium", "low")
-SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 PHASES = ("plan", "build", "land")
 
 
@@ -294,40 +292,6 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A call, or something a repository brings, that needs the operator's leave.
-
-    ``subject`` is what it is about (a command, a path, the content to be trusted), ``details`` the other arguments,
-    ``rule`` what asked, ``proposed`` the rules that would have let it pass, ``sha256`` the content a trust is bound to.
-    ``answer`` is approve, reject or withdrawn; ``scope`` of a yes: once, session or always. Once answered, the long
-    texts are cut: the gate's document has them.
-    """
-
-    id: str
-    tool: str
-    subject: str = ""
-    details: str = ""
-    rule: str = ""
-    why: str = ""
-    proposed: tuple[str, ...] = ()
-    service: str = ""
-    directory: str = ""
-    sha256: str = ""
-    task: str = ""
-    instance: str = ""
-    attempt: int = 0
-    gate: str = ""
-    answer: str = ""
-    scope: str = ""
-    note: str = ""
-
-    @property
-    def place(self) -> str:
-        """Where its gate is: ``trust`` for content, ``permission`` for a call."""
-        return "trust" if self.sha256 else "permission"
-
-
-@dataclass(frozen=True, slots=True)
 class Merge:
     """A task's commit waiting for the integration branch. ``order`` is its place in the queue."""
 
@@ -371,67 +335,3 @@ class Artifact:
     reason: str = ""
     commit: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One issue that somebody raised. ``resolution`` of a closed one: verified, accepted, rejected or backlog.
-
-    ``category``: ``critique`` (a review of the task ``about`` found it), ``forensic`` (what was said at a handoff is
-    not what was measured), ``monitor`` (the engine noticed it), ``rule`` (a rule of the matrix blocks on it), else an
-    agent came across it. ``source`` is the task in which it was raised, ``task`` the one that fixes it, ``rounds`` how
-    often a fix was begun. ``verification`` says how to see that it is gone; ``check:NAME`` is a check that then passes.
-    ``signature`` is the same for the same issue.
-    """
-
-    id: str
-    title: str = ""
-    severity: str = "MEDIUM"
-    status: str = "open"
-    location: str = ""
-    owner: str = ""
-    raised_by: str = ""
-    resolution: str = ""
-    commit: str = ""
-    issue: str = ""
-    fix: str = ""
-    verification: str = ""
-    category: str = ""
-    about: str = ""
-    source: str = ""
-    task: str = ""
-    rounds: int = 0
-    signature: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something that stopped a run. ``scope`` is how far it reaches: task, agent, phase or run."""
-
-    id: str
-    scope: str = "run"
-    severity: str = "CRITICAL"
-    trigger: str = ""
-    reason: str = ""
-    status: str = "open"
-    subject: str = ""
-    opened_at: str = ""
-    closed_at: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A limit and what was spent of it when its status last changed, in the dimension's unit (tokens, usd, seconds,
-    iterations). See ``budgets`` for scopes. ``round`` counts how often it was used up, ``asked`` is what the call may
-    use for which it did not suffice.
-    """
-
-    id: str
-    scope: str = "run"
-    dimension: str = "tokens"
-    limit: float = 0.0
-    spent: float = 0.0
-    status: str = "ok"
-    round: int = 0
-    asked: float = 0.0

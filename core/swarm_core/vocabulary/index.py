@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .entities import Budget, Finding, Gate, Merge, Task
+from .budgets import Budget
+from .entities import Gate, Merge, Task
+from .findings import Finding
 
 DEAD = ("cancelled", "skipped")
 

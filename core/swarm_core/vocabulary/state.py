@@ -9,25 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .budgets import Amounts, OpenCall, scopes_of
-from .entities import (
-    DIAGNOSIS,
-    Artifact,
-    Ask,
-    Budget,
-    Finding,
-    Gate,
-    Incident,
-    Instance,
-    Limit,
-    Merge,
-    Phase,
-    Run,
-    Task,
-    Usage,
-)
+from .asks import Ask
+from .budgets import Amounts, Budget, OpenCall, scopes_of
+from .entities import DIAGNOSIS, Artifact, Gate, Instance, Limit, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
+from .findings import Finding, Incident
 from .index import Index
 from .machines import RUN
 from .rules import Fact, Firing, Matrix, fired_key

@@ -2,8 +2,7 @@
 
 ``RunView.apply`` costs the same for the first and the millionth event. An event that does not fit raises
 IllegalTransition and leaves the view as it was; the engine asks ``check`` before it writes. What each kind of event
-changes stands in ``changes_run``, ``changes_work``, ``changes_evidence``, ``changes_permission`` and
-``changes_rules``.
+changes stands in the module ``changes_*`` of what it is about.
 """
 
 from __future__ import annotations
@@ -12,13 +11,30 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Self
 
-from . import changes_evidence, changes_permission, changes_rules, changes_run, changes_work
+from . import (
+    changes_agents,
+    changes_evidence,
+    changes_gates,
+    changes_permission,
+    changes_rules,
+    changes_run,
+    changes_work,
+)
 from .entities import Gate
 from .errors import IllegalTransition
 from .events import Event
 from .state import ALWAYS_FIT, CHANGES, FURTHER, AnyEvent, Sink, State, Writer
 
-__all__ = ["RunView", "changes_evidence", "changes_permission", "changes_rules", "changes_run", "changes_work"]
+__all__ = [
+    "RunView",
+    "changes_agents",
+    "changes_evidence",
+    "changes_gates",
+    "changes_permission",
+    "changes_rules",
+    "changes_run",
+    "changes_work",
+]
 
 # A run that is over keeps the tasks, gates and merges it ended with; costs and departures are still told.
 ENDED_WITH_THE_RUN = (

@@ -9,7 +9,7 @@ import pytest
 from tests.support.artifacts import needs_validators, samples, shipped
 
 from swarm_core.artifacts.aside import judge
-from swarm_core.artifacts.consistency import Measured
+from swarm_core.artifacts.library import Measured
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry
 
 

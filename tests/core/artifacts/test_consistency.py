@@ -7,7 +7,8 @@ import json
 import pytest
 from tests.support.artifacts import library, needs_validators, told
 
-from swarm_core.artifacts.consistency import COMPARISONS, SIDES, contradictions, sides, snake, table_names
+from swarm_core.artifacts.consistency import COMPARISONS, SIDES, contradictions, sides
+from swarm_core.artifacts.contracts import snake, table_names
 
 API = """\
 openapi: 3.0.0

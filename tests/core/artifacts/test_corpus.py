@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.support.artifacts import CORPUS, PLATFORM, judged, library, needs_validators, samples, shipped, told
 
-from swarm_core.artifacts.consistency import Measured, contradictions
+from swarm_core.artifacts.consistency import contradictions
+from swarm_core.artifacts.library import Measured
 from swarm_core.artifacts.validate import validate
 from swarm_core.definitions.artifacts import load_registry
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from swarm_core.documents import error_report, open_questions, recovery_actions, worklist
 from swarm_core.documents.blocks import one_line, plain
-from swarm_core.vocabulary.entities import SEVERITIES, Finding
 from swarm_core.vocabulary.errors import ConfigurationError
+from swarm_core.vocabulary.findings import SEVERITIES, Finding
 
 MARKS = st.sampled_from(
     [

@@ -15,8 +15,9 @@ from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.notices import latest_notes, worklist
 from swarm_core.engine.requests import handle
 from swarm_core.policy.effects import RunAgent
-from swarm_core.vocabulary.entities import Finding, Task
+from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.view import RunView

@@ -10,7 +10,8 @@ from tests.support.story import Story, planned, spec
 from swarm_core.checks.run import CheckRun
 from swarm_core.engine.evidence import Evidence
 from swarm_core.engine.gate_rules import consultation, outcome, phase_evidence, phase_facts, plan_fact, with_rules
-from swarm_core.vocabulary.entities import Finding, Gate, Stat, Task
+from swarm_core.vocabulary.entities import Gate, Stat, Task
+from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.gating import GatingSpec, PhaseSpec
 from swarm_core.vocabulary.view import RunView
 

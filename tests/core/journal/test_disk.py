@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from swarm_core.journal.disk import Disk, FaultyDisk, RealDisk, read_file, replace_file, write_all
-from swarm_core.journal.memory_disk import Loss, MemoryDisk, PowerLoss
+from swarm_core.journal.memory_disk import MemoryDisk
+from swarm_core.journal.power_loss import Loss, PowerLoss
 
 DISKS: dict[str, Callable[[], Disk]] = {
     "real": RealDisk,

@@ -8,8 +8,7 @@ import pytest
 from tests.support.story import Story, planned, spec
 
 from swarm_core.policy.effects import EvaluateGate, RunAgent
-from swarm_core.vocabulary.budgets import figure, raised_limit
-from swarm_core.vocabulary.entities import Budget
+from swarm_core.vocabulary.budgets import Budget, figure, raised_limit
 from swarm_core.vocabulary.spec import BudgetSpec, SwarmSpec
 
 

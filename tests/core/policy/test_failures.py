@@ -19,9 +19,10 @@ from swarm_core.policy.failures import (
     halting,
     is_tried_again,
 )
-from swarm_core.vocabulary.entities import Incident, Instance, Run, Task
+from swarm_core.vocabulary.entities import Instance, Run, Task
 from swarm_core.vocabulary.errors import RETRYABLE, ModelFailure
 from swarm_core.vocabulary.events import Draft, Event
+from swarm_core.vocabulary.findings import Incident
 from swarm_core.vocabulary.view import RunView
 
 NOW = "2026-11-21T10:00:00.000Z"

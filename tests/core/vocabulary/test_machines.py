@@ -11,21 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from swarm_core.vocabulary.changes_run import VERDICT_STATES
-from swarm_core.vocabulary.entities import (
-    Artifact,
-    Budget,
-    Finding,
-    Gate,
-    Incident,
-    Instance,
-    Merge,
-    Phase,
-    Run,
-    Task,
-)
+from swarm_core.vocabulary.budgets import Budget
+from swarm_core.vocabulary.changes_gates import VERDICT_STATES
+from swarm_core.vocabulary.entities import Artifact, Gate, Instance, Merge, Phase, Run, Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Event
+from swarm_core.vocabulary.findings import Finding, Incident
 from swarm_core.vocabulary.machines import MACHINES, Machine
 from swarm_core.vocabulary.view import RunView
 

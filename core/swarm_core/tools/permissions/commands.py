@@ -13,8 +13,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from swarm_core.tools.shell_commands import Hidden, inner, plain_git, reads_only, targets
+from swarm_core.tools.shell_commands import Hidden, inner, plain_git, reads_only
 from swarm_core.tools.shell_syntax import parse
+from swarm_core.tools.shell_targets import targets
 from swarm_core.tools.shell_walk import Walk
 from swarm_core.tools.shell_words import MAX_DEPTH, Hole, Redirect, Simple, Unreadable, Word
 

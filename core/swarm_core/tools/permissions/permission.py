@@ -13,7 +13,8 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import PermissionDenied
 
 from .proposals import propose
-from .rules import SUBJECTS, Decision, RuleSet
+from .rule import SUBJECTS, Decision
+from .rules import RuleSet
 
 MAX_ASKED_CHARS = 60_000
 TARGET_CHARS = 200

@@ -12,7 +12,8 @@ from swarm_core.tools.shell_commands import SHELLS
 from swarm_core.vocabulary.spec import RuleText
 
 from .patterns import HOLE
-from .rules import EDIT_TOOLS, READ_TOOLS, BadRule, Call, Rule, RuleSet
+from .rule import EDIT_TOOLS, READ_TOOLS, BadRule, Call, Rule
+from .rules import RuleSet
 
 MAX_PROPOSED = 5
 # These run what follows: a rule with their beginning would open everything.

@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarm_core.tools.permissions.proposals import propose
-from swarm_core.tools.permissions.rules import BadRule, Rule, RuleSet, compile_rules
+from swarm_core.tools.permissions.rule import BadRule, Rule
+from swarm_core.tools.permissions.rules import RuleSet, compile_rules
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.spec import RuleText
 
