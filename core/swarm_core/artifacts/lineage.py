@@ -80,8 +80,9 @@ class Lineage:
 
     def causes(self, task: str) -> list[str]:
         """The findings and rules for which a task was created."""
+        made = {task, self.work[task].planned_in if task in self.work else ""} - {""}
         issues = [f"finding {one.id}" for one in self.issues if task in one.tasks]
-        return issues + [f"{one.id} {one.rule}".strip() for one in self.rulings if task in one.tasks]
+        return issues + [f"{one.id} {one.rule}".strip() for one in self.rulings if not made.isdisjoint(one.tasks)]
 
     def planned_at(self, work: Work) -> Decision | None:
         """The gate that the plan with this task passed."""
@@ -92,7 +93,8 @@ def trace(history: History, path: str, key: str = "") -> Lineage:
     """The lineage of one path; it may be empty."""
     versions = history.versions(path)
     writers = {version.task for version in versions} - {""}
-    rulings = _rulings(history, path, writers)
+    planners = {history.work[task].planned_in for task in writers if task in history.work} - {""}
+    rulings = _rulings(history, path, writers, planners)
     raised = {ruling.finding for ruling in rulings}
     issues = [one for one in history.rules.issues.values() if one.id in raised or _concerns(one, path, writers)]
     return Lineage(
@@ -117,10 +119,10 @@ def _concerns(issue: Issue, path: str, writers: set[str]) -> bool:
     return issue.is_about(path) or is_of_the_work or not writers.isdisjoint(issue.tasks)
 
 
-def _rulings(history: History, path: str, writers: set[str]) -> list[Ruling]:
-    """Those about the file, about the tasks that wrote it, and those whose tasks wrote it."""
-    found = history.rules.rulings.values()
-    return [one for one in found if path in one.paths or one.task in writers or not writers.isdisjoint(one.tasks)]
+def _rulings(history: History, path: str, writers: set[str], planners: set[str]) -> list[Ruling]:
+    """Those about the file, about the tasks that wrote it, and those whose tasks wrote it or planned who does."""
+    makers, found = writers | planners, history.rules.rulings.values()
+    return [one for one in found if path in one.paths or one.task in writers or not makers.isdisjoint(one.tasks)]
 
 
 def _readers(history: History, path: str, writers: set[str]) -> Iterator[Reader]:

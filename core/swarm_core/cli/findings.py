@@ -6,12 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-<<<<<<< HEAD
-from swarm_core.vocabulary.entities import SEVERITIES, Finding
-=======
-from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.findings import SEVERITIES, Finding
->>>>>>> part/whole
 
 from .common import Parsers, add_run_argument, chosen_run, here
 from .paper import columned, put

@@ -176,7 +176,8 @@ def _verdict(decision: Decision) -> str:
 
 def _check(check: Check) -> str:
     """One that passed says its value; one that did not says what is wrong."""
-    value = "" if check.value is None else f"{check.value:g}{'' if check.unit == '%' else ' '}{check.unit}".rstrip()
+    says_nothing = check.value is None or not (check.unit or check.threshold)
+    value = "" if says_nothing else f"{check.value:g}{'' if check.unit == '%' else ' '}{check.unit}".rstrip()
     wanted = f" ({check.threshold})" if check.threshold and value else ""
     said = f"{value}{wanted}" if check.status == "pass" or not check.detail else check.detail
     if check.status not in ("pass", "fail"):

@@ -11,12 +11,8 @@ from swarm_core.policy.matrix import fitting, metric
 from swarm_core.policy.names import Names
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import UsageError
-<<<<<<< HEAD
-from swarm_core.vocabulary.rules import Fact, Matrix, Rule
-=======
 from swarm_core.vocabulary.findings import SEVERITIES
-from swarm_core.vocabulary.rules import Fact, Matrix
->>>>>>> part/whole
+from swarm_core.vocabulary.rules import Fact, Matrix, Rule
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
