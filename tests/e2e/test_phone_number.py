@@ -240,7 +240,10 @@ def _is_told(play: Played, finding: str, merged: str) -> None:
     assert "task_002 (architect)" in decisions
     lineage = swarm("trace", MIGRATED, cwd=play.root).stdout
     assert "task_003" in lineage
-    assert merged[:8] in lineage
+    assert merged[:12] in lineage
+    assert f"because of finding {finding}" in lineage
+    assert "✓ migrations · " in lineage
+    assert "task_002 (architect)" in lineage
     assert json.loads(swarm("decisions", "--json", cwd=play.root).stdout)["firings"][0]["settled"]
     assert swarm("replay", "--check", cwd=play.root).returncode == 0
 

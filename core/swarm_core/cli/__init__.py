@@ -26,7 +26,6 @@ COMMANDS = (
     "findings",
     "finding",
     "questions",
-    "lineage",
     "approve",
     "reject",
     "decide",

@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swarm_core.artifacts.aside import judge
-from swarm_core.artifacts.lineage import History, Version
+from swarm_core.artifacts.past import Version
 from swarm_core.artifacts.validate import Judgement, refused, summary
 from swarm_core.client import SwarmClient
 from swarm_core.definitions.artifacts import load_registry
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry
 from swarm_core.vocabulary.clean import clean, clean_line
+from swarm_core.vocabulary.entities import Artifact
 from swarm_core.vocabulary.errors import UsageError
 
+from . import lineage
 from .common import Parsers, add_run_option, chosen_run, here
+from .lineage import short
+from .paper import Line, columned, counted, put
 
 INVALID_EXIT = 1
-READ_BYTES = 1 << 22
 
 
 def add(parsers: Parsers) -> None:
@@ -32,12 +35,14 @@ def add(parsers: Parsers) -> None:
     for name, told in (
         ("show", "one artifact: who writes it, its versions and what is wrong with it"),
         ("diff", "what changed between two versions (default: the last two)"),
-        ("lineage", "what its last version was made from, and that from what"),
+        ("lineage", "where it comes from: who wrote each version, from what, decided how, on which evidence"),
     ):
         action = actions.add_parser(name, help=told)
         action.add_argument("artifact", metavar="ARTIFACT", help="its type, its path or its file's name")
         if name == "diff":
             action.add_argument("versions", metavar="N", nargs="*", type=int, help="one or two versions")
+        if name == "lineage":
+            action.add_argument("--json", action="store_true", dest="as_json", help="as one JSON document")
         add_run_option(action)
     check = actions.add_parser("check", help="judge the artifacts in the working directory, and whether they agree")
     check.add_argument("artifact", metavar="ARTIFACT", nargs="*", help="only these")
@@ -51,12 +56,13 @@ def run(options: argparse.Namespace) -> int:
     registry = load_registry(client.layout.run(run_id).dir)
     if options.action == "ls":
         return _list(client, run_id, registry)
-    kind, history = find(registry, options.artifact), read_history(client, run_id)
-    lines = {"show": _shown, "lineage": lineage}
+    if options.action == "lineage":
+        return lineage.show(client, run_id, options.artifact, as_json=options.as_json)
+    kind, history = find(registry, options.artifact), lineage.read_history(client, run_id)
+    versions = history.versions(kind.path)
     if options.action == "diff":
-        return _diff(client, run_id, kind, history, options.versions)
-    for line in lines[options.action](kind, history):
-        print(clean_line(line))
+        return _diff(client, run_id, kind, versions, options.versions)
+    put(_shown(kind, versions))
     return 0
 
 
@@ -68,80 +74,81 @@ def find(registry: Registry, name: str) -> ArtifactType:
     return kind
 
 
-def read_history(client: SwarmClient, run: str) -> History:
-    """All versions of a run's artifacts. Raises JournalError."""
-    history, reader = History(), client.reader(run)
-    while events := reader.poll(READ_BYTES):
-        for event in events:
-            history.take(event)
-    reader.close()
-    return history
-
-
 def _list(client: SwarmClient, run: str, registry: Registry) -> int:
     known = client.view(run).artifacts
     where = "the shipped registry" if registry.is_shipped else "the registry of the repository"
-    print(f"{run}: {len(registry.types)} artifacts of {where}")
-    for kind in registry.types.values():
+    kinds = registry.types.values()
+    put([(f"{run}: {counted(len(kinds), 'artifact')} of {where}", 2)])
+    put(columned([_row(kind, known.get(kind.path)) for kind in kinds], indent=2))
+    for kind in kinds:
         state = known.get(kind.path)
-        about = f"v{state.version} {state.sha256[:12]} {state.written_by}" if state is not None else ""
-        status = state.status if state is not None else "declared"
-        print(clean_line(f"  {kind.key:<24} {status:<9} {kind.path:<40} {kind.producer:<38} {about}".rstrip()))
         if state is not None and state.reason:
-            print(clean_line(f"    {state.reason}"))
+            put([(f"{kind.key} is {state.status}: {state.reason}", 2)])
     return 0
 
 
-def _shown(kind: ArtifactType, history: History) -> Iterator[str]:
-    yield f"{kind.key}  {kind.path}  {kind.format}"
-    yield f"  producer   {kind.producer}"
-    yield f"  consumers  {', '.join(kind.consumers) or 'nobody'}"
-    yield f"  depends on {', '.join(kind.depends_on) or 'nothing'}"
-    yield f"  defined in {kind.place}"
-    for version in history.versions.get(kind.path, []):
-        yield f"  {_version(version)}"
-        yield from (f"    {fault}" for fault in version.faults)
-    if kind.path not in history.versions:
-        yield "  not written in this run"
+def _row(kind: ArtifactType, state: Artifact | None) -> tuple[str, ...]:
+    if state is None:
+        return kind.key, "declared", kind.path, kind.producer, ""
+    return (
+        kind.key,
+        state.status,
+        kind.path,
+        kind.producer,
+        f"v{state.version} {short(state.sha256)} {state.written_by}",
+    )
+
+
+def _shown(kind: ArtifactType, versions: list[Version]) -> Iterator[Line]:
+    yield f"{kind.key} · {kind.path} · {kind.format}", 2
+    told = {
+        "producer": kind.producer,
+        "consumers": ", ".join(kind.consumers) or "nobody",
+        "depends on": ", ".join(kind.depends_on) or "nothing",
+        "defined in": kind.place,
+    }
+    yield from ((f"  {name:<11}{text}", 13) for name, text in told.items())
+    for version in versions:
+        yield f"  {_version(version)}", 6
+        yield from ((f"      {fault}", 8) for fault in version.faults)
+    if not versions:
+        yield "  not written in this run", 2
 
 
 def _version(version: Version) -> str:
-    parts = [f"v{version.number} {version.status} {version.sha256[:12]}", f"{version.task} by {version.agent}"]
-    parts += [f"commit {version.commit[:12]}"] if version.commit else []
-    parts += [f"{version.gate} {version.verdict} by {version.by}"] if version.gate else []
-    parts += [f"merged as {version.merged_as[:12]}"] if version.merged_as else []
-    parts += [version.reason] if version.reason else []
-    return " · ".join(parts)
+    gate = version.decisions[-1] if version.decisions else None
+    parts = (
+        f"v{version.number} {version.status} {short(version.sha256)}",
+        f"{version.agent} in {version.task}",
+        f"commit {short(version.commit)}" if version.commit else "",
+        f"{gate.gate} {gate.verdict} by {gate.by}" if gate is not None and gate.verdict else "",
+        f"merged as {short(version.merged_as)}" if version.merged_as else "",
+        version.taken_back,
+        version.reason if not version.faults else "",
+    )
+    return " · ".join(part for part in parts if part)
 
 
-def lineage(kind: ArtifactType, history: History) -> Iterator[str]:
-    """The last version, what decided it, and everything it was made from."""
-    version = history.latest(kind.path)
-    if version is None:
-        yield f"{kind.path} was not written in this run"
-        return
-    yield f"{kind.path}  {_version(version)}"
-    if version.evidence:
-        yield f"  decided on evidence {version.evidence}"
-    for depth, path, sha256, found in history.ancestry(version):
-        told = _version(found) if found is not None else f"{sha256[:12]} · there before the run"
-        yield f"{'  ' * depth}<- {path}  {told}"
-
-
-def _diff(client: SwarmClient, run: str, kind: ArtifactType, history: History, wanted: list[int]) -> int:
-    known = [version for version in history.versions.get(kind.path, []) if version.commit]
+def _diff(client: SwarmClient, run: str, kind: ArtifactType, versions: list[Version], wanted: list[int]) -> int:
+    known = [version for version in versions if version.commit]
     numbers = sorted(wanted) or [version.number for version in known[-2:]]
     found = [version for version in known if version.number in numbers]
     if len(found) != len(set(numbers)) or len(numbers) > 2 or not found:
         there = ", ".join(str(version.number) for version in known) or "none"
         raise UsageError(f"{kind.path} has no such versions to compare", hint=f"versions with a commit: {there}")
     first = found[0].commit if len(found) > 1 else f"{found[0].commit}^1"
-    git = ["git", f"--git-dir={client.layout.run(run).hub}", "-c", "core.fsmonitor=false"]
+    hub = client.layout.run(run).hub
+    place = [f"--git-dir={hub}"] if hub.is_dir() else ["-C", str(client.layout.root)]
+    git = ["git", *place, "-c", "core.fsmonitor=false"]
     flags = ["--no-ext-diff", "--no-textconv", "--no-color"]
     command = [*git, "diff", *flags, first, found[-1].commit, "--", f":(top,literal){kind.path}"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        raise UsageError(f"git cannot compare them: {clean(done.stderr.decode(errors='replace'))[:300]}")
+        said = clean_line(done.stderr.decode(errors="replace").partition("\n")[0], 300)
+        raise UsageError(
+            f"git cannot compare them: {said}",
+            hint="the commits of a run that was archived are in its backup: swarm-tui restore",
+        )
     print(clean(done.stdout.decode("utf-8", "replace")), end="")
     return 0
 
@@ -171,7 +178,7 @@ def _check(root: Path, names: list[str]) -> int:
     for judgement in judgements:
         if judgement.missing:
             print(clean_line(f"{judgement.path}: {judgement.reason}"))
-    print(f"{len(judgements)} artifacts: {summary(judgements)}")
+    print(f"{counted(len(judgements), 'artifact')}: {summary(judgements)}")
     is_well = all(judgement.is_valid for judgement in judgements) and all(fault.is_note for fault in faults)
     return 0 if is_well else INVALID_EXIT
 

@@ -92,6 +92,7 @@ async def _measured(
     if not commit and base != "HEAD":
         raise UsageError(f"{clean_line(base)!r} is not a commit", hint="name a branch or a commit that exists")
     results: dict[str, CheckRun] = {}
+    wide = max(len(spec.name) for spec in specs)
     with tempfile.TemporaryDirectory(prefix="swarm-check-", ignore_cleanup_errors=True) as place:
         copy = _Base(root, commit, Path(place, "base"))
         messages = await _messages(root, commit) if commit else None
@@ -102,13 +103,13 @@ async def _measured(
             scratch.mkdir()
             results[spec.name] = result = await run_check(spec, root, scratch, client.clock, around)
             if not quiet:
-                _show(result)
+                _show(result, wide)
     return list(results.values())
 
 
-def _show(result: CheckRun) -> None:
+def _show(result: CheckRun, wide: int) -> None:
     mark = {"pass": "✓", "not_measured": "?"}.get(result.result, "✗")
-    print(clean_line(f"{mark} {result.name:<20} {result.detail}  {result.command}"))
+    print(clean_line(f"{mark} {result.name:<{wide}}  {result.detail}  {result.command}"))
     for line in result.tail if not result.has_passed else ():
         print(f"    {line}")
     sys.stdout.flush()

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import UsageError
-from swarm_core.vocabulary.rules import Firing
+from swarm_core.vocabulary.rules import ACTIONS, Firing
 from swarm_core.vocabulary.view import RunView
 
 from .common import Parsers, ask, chosen_run, here
+from .paper import counted, put
 
 WAIVE = "waive"
+LABEL = max(map(len, ACTIONS)) + 2
 
 
 def add(parsers: Parsers) -> None:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.as_json:
         print(json.dumps(document(view), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(clean_line(line, 400) for line in lines(view)))
+        put((line, 2 + LABEL) for line in lines(view))
     return 0
 
 
@@ -59,13 +60,17 @@ def state(firing: Firing) -> str:
 
 
 def lines(view: RunView) -> Iterator[str]:
-    yield f"{view.run.id}  {len(view.matrix.rules)} rules of {view.matrix.path or 'nowhere: this run has no matrix'}"
+    rules = counted(len(view.matrix.rules), "rule")
+    yield f"{view.run.id}  {rules} of {view.matrix.path or 'nowhere: this run has no matrix'}"
     if not view.firings:
         yield "no rule has fired"
     for firing in view.firings.values():
+        shown = firing.fact.document or firing.fact.key
+        told = {
+            "why": firing.why,
+            "evidence": f"event {firing.fact.seq}, {shown}, {firing.evidence[:12]}",
+            **firing.outcome,
+            "now": state(firing),
+        }
         yield f"{firing.id}  {firing.at[11:19]}  {firing.rule}"
-        yield f"  why       {firing.why}"
-        yield f"  evidence  event {firing.fact.seq}, {firing.fact.document or firing.fact.key}, {firing.evidence[:12]}"
-        for action, result in firing.outcome.items():
-            yield f"  {action:<9} {result}"
-        yield f"  now       {state(firing)}"
+        yield from (f"  {name:<{LABEL}}{text}" for name, text in told.items())

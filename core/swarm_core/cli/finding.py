@@ -11,6 +11,7 @@ from swarm_core.vocabulary.errors import UsageError
 
 from .common import Parsers, add_run_option, ask, chosen_run, here
 from .findings import row
+from .paper import columned, put
 
 RESOLUTIONS = ("accepted", "rejected", "backlog")
 
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     if options.as_json:
         print(json.dumps(asdict(found), ensure_ascii=False, indent=2))
         return 0
-    print(clean(row(found)))
+    put(columned([row(found)]))
     who = {
         "raised by": found.raised_by + (f" in {found.source}" if found.source else ""),
         "about": found.about,

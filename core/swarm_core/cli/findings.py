@@ -6,10 +6,10 @@ import argparse
 import json
 from dataclasses import asdict
 
-from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.findings import SEVERITIES, Finding
 
 from .common import Parsers, add_run_argument, chosen_run, here
+from .paper import columned, put
 
 
 def add(parsers: Parsers) -> None:
@@ -27,18 +27,17 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
         return 0
     shown = [one for one in found if options.show_all or one.status != "closed"]
-    for one in shown:
-        print(clean_line(row(one)))
+    put(columned([row(one) for one in shown]))
     if not shown:
         print(f"no open finding ({len(found)} closed: --all shows them)" if found else "no finding")
     return 0
 
 
-def row(one: Finding) -> str:
+def row(one: Finding) -> tuple[str, ...]:
+    """One line: its id, how bad it is, how it stands, whose it is, where it is, and what it is."""
     state = f"{one.status} ({one.resolution})" if one.resolution else one.status
-    whose = one.owner or "nobody's"
     commit = f"  commit {one.commit[:12]}" if one.commit else ""
-    return f"{one.id:<10} {one.severity:<8} {state:<18} {whose:<14} {one.location or '-'}  {one.title}{commit}"
+    return one.id, one.severity, state, one.owner or "nobody's", one.location or "-", f"{one.title}{commit}"
 
 
 def _gravity(one: Finding) -> tuple[bool, int]:

@@ -13,11 +13,12 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.conditions import metric
 from swarm_core.vocabulary.errors import UsageError
 from swarm_core.vocabulary.findings import SEVERITIES
-from swarm_core.vocabulary.rules import Fact, Matrix
+from swarm_core.vocabulary.rules import Fact, Matrix, Rule
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.vocabulary.view import RunView
 
 from .common import Parsers, here
+from .paper import columned, counted, put
 
 STATUSES = ("pass", "fail", "error", "not_measured")
 SAYS = "coverage=79.9, response_time=240ms, tests=fail, vulnerability=critical, error=critical or inconsistency=high"
@@ -26,9 +27,10 @@ _CATEGORIES = {"vulnerability": "security", "critical_error": "error"}
 
 
 def add(parsers: Parsers) -> None:
-    parser = parsers.add_parser("matrix", help="list the rules of the decision matrix, or say which would fire")
+    parser = parsers.add_parser(
+        "matrix", help="list the rules of the decision matrix (default), or say which would fire"
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    actions.required = True
     actions.add_parser("list", help="the rules in the order of the file")
     test = actions.add_parser("test", help="which rules would fire, in the order of effect")
     test.add_argument("facts", nargs="+", metavar="FACT=VALUE", help=f"such as {SAYS}".replace("%", "%%"))
@@ -37,19 +39,25 @@ def add(parsers: Parsers) -> None:
 def run(options: argparse.Namespace) -> int:
     client = here()
     matrix, spec = load_matrix(client.layout.root), load(client.layout.config)
-    print(f"{len(matrix.rules)} rules of {matrix.path}")
-    return _list(matrix, spec) if options.action == "list" else _test(matrix, spec, options.facts)
+    put([(f"{counted(len(matrix.rules), 'rule')} of {matrix.path}", 2)])
+    return _test(matrix, spec, options.facts) if options.action == "test" else _list(matrix, spec)
 
 
 def _list(matrix: Matrix, spec: SwarmSpec) -> int:
     names = _names(matrix, spec)
-    for rule in matrix.rules:
-        print(clean_line(f"  {rule.when:<34} {', '.join(rule.actions) or 'notify'}  ({rule.place})"))
+    rows = [(rule.when, ", ".join(rule.actions) or "notify", _line(rule, matrix)) for rule in matrix.rules]
+    put(columned(rows, indent=2))
     unknown = names.receivers([name for rule in matrix.rules for name in rule.notify], Fact("", "check", "")).unknown
     if unknown:
         told = ", ".join(dict.fromkeys(unknown))
-        print(clean_line(f"note: nobody here is called {told}; the architect is told instead (add `aliases:`)"))
+        put([(f"note: nobody here is called {told}; the architect is told instead (add `aliases:`)", 6)])
     return 0
+
+
+def _line(rule: Rule, matrix: Matrix) -> str:
+    """Where a rule stands in the file that the heading names."""
+    path, _, line = rule.place.rpartition(":")
+    return f"line {line}" if path == matrix.path else f"({rule.place})"
 
 
 def _test(matrix: Matrix, spec: SwarmSpec, texts: list[str]) -> int:

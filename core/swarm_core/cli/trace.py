@@ -1,9 +1,13 @@
-"""``swarm-tui trace``: what a run did and what it waited for, as a tree of spans with its critical path."""
+"""``swarm-tui trace``: what a run did and what it waited for, as a tree of spans with its critical path.
+
+Of an artifact, where it comes from: see ``lineage``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +18,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import UsageError
 
 from . import lineage
-from .common import Parsers, add_run_argument, chosen_run, here
+from .common import Parsers, add_run_option, chosen_run, here
 
 if TYPE_CHECKING:
     from swarm_core.telemetry.path import Link
@@ -24,13 +28,17 @@ DEPTH = 2
 NAME_CELLS = 52
 BAR_CELLS = 32
 READ_BYTES = 1 << 22
+RUN_ID = re.compile(r"\d{8}-\d{6}-")
 WAITING = frozenset({"queue", "gate", "merge_queue", "rate_limit", "backoff", "held", "down"})
 COLUMNS = ("work", "evaluate", "merge", "queue", "gate", "merge_queue", "rate_limit", "backoff", "down", "lost")
 
 
 def add(parsers: Parsers) -> None:
     parser = parsers.add_parser("trace", help="show what took a run's time; of an artifact, where it came from")
-    add_run_argument(parser)
+    parser.add_argument(
+        "what", nargs="?", metavar="RUN|ARTIFACT", help="a run's id (default: the latest); or an artifact, or any path"
+    )
+    add_run_option(parser)
     parser.add_argument("--json", action="store_true", dest="as_json", help="as one JSON document")
     parser.add_argument("--depth", type=int, default=DEPTH, metavar="N", help="1 tasks, 2 their stations, 3 each call")
     parser.add_argument("--task", metavar="T", help="only this task, or `landing`")
@@ -41,10 +49,11 @@ def add(parsers: Parsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     client = here()
-    wanted = getattr(options, "run", None)
-    if wanted is not None and wanted not in client.runs() and ("/" in wanted or "." in wanted or "_" in wanted):
-        return lineage.show(client, chosen_run(client, None), wanted, as_json=options.as_json)
-    run_id = chosen_run(client, wanted)
+    what = options.what
+    if what is not None and what not in client.runs() and not RUN_ID.match(what):
+        _require_no_option_of_runs(options)
+        return lineage.show(client, chosen_run(client, options.run), what, as_json=options.as_json)
+    run_id = chosen_run(client, what or options.run)
     trace = read_trace(client, run_id)
     now_ms = present(client, trace)
     if options.otlp is not None or options.export:
@@ -58,23 +67,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _is_artifact(client: SwarmClient, name: str) -> bool:
-    from swarm_core.definitions.artifacts import load_registry
-
-    return load_registry(client.layout.run(chosen_run(client, None)).dir).named(name) is not None
-
-
-def _trace_artifact(client: SwarmClient, name: str) -> int:
-    """The lineage of an artifact of the latest run."""
-    from swarm_core.definitions.artifacts import load_registry
-
-    from .artifact import find, lineage, read_history
-
-    run_id = chosen_run(client, None)
-    kind = find(load_registry(client.layout.run(run_id).dir), name)
-    for line in lineage(kind, read_history(client, run_id)):
-        print(clean_line(line))
-    return 0
+def _require_no_option_of_runs(options: argparse.Namespace) -> None:
+    """Raises UsageError if an option was given that says nothing about a file."""
+    given = {
+        "--task": options.task,
+        "--slowest": options.slowest,
+        "--otlp": options.otlp,
+        "--export": options.export,
+        "--depth": options.depth != DEPTH,
+    }
+    if wrong := next((name for name, value in given.items() if value), ""):
+        raise UsageError(f"{wrong} is about a run, not about an artifact", hint="swarm-tui trace ARTIFACT [--json]")
 
 
 def read_trace(client: SwarmClient, run: str) -> Trace:

@@ -95,7 +95,7 @@ def plan_evidence(gate: Gate, run: Run, plan: Mapping[str, Any]) -> Evidence:
         lines += ["", "Dropped"]
         lines += [f"  {one['task']}  {one.get('reason', '')}" for one in cancel]
     services = sorted({str(task.get("assigned_to", "")) for task in tasks})
-    parts = [f"{len(tasks)} tasks for {', '.join(services)}"] if tasks else []
+    parts = [f"{len(tasks)} task{'s' * (len(tasks) != 1)} for {', '.join(services)}"] if tasks else []
     parts += [f"{len(reassign)} given to somebody else"] if reassign else []
     parts += [f"{len(cancel)} dropped"] if cancel else []
     return Evidence(

@@ -81,8 +81,8 @@ class Registry:
         return self._by_path.get(path) or self._by_path.get(_other_spelling(path))
 
     def named(self, name: str) -> ArtifactType | None:
-        """A type by its key, its path or its file's name."""
-        found = self.types.get(name) or self.at(name)
+        """A type by its key (``api-contracts`` is as good as ``api_contracts``), its path or its file's name."""
+        found = self.types.get(name) or self.at(name) or self.types.get(name.replace("-", "_"))
         return found or next((kind for kind in self.types.values() if name == kind.name), None)
 
     def dependents(self, keys: Iterable[str]) -> list[ArtifactType]:

@@ -33,7 +33,7 @@ def test_check_says_what_is_wrong_with_files_and_between_them(root: Path) -> Non
     needs_validators()
     repos.write(root, "artifacts/test-results.json", json.dumps(RESULTS))
     good = swarm("artifact", "check", cwd=root)
-    assert (good.returncode, good.stdout) == (0, "1 artifacts: 1 valid\n"), good.stderr
+    assert (good.returncode, good.stdout) == (0, "1 artifact: 1 valid\n"), good.stderr
     below = json.dumps(RESULTS).replace("80.0", "79.9")
     repos.write(root, "artifacts/test-results.json", below)
     (root / "artifacts/error-reports.md").symlink_to("/etc/passwd")

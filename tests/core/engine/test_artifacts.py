@@ -161,7 +161,7 @@ def test_the_life_of_two_artifacts_of_which_one_stands_on_the_other(
         return done.stdout
 
     listed = said("artifact", "ls")
-    assert "design                   sealed    artifacts/design.yml" in listed
+    assert "  design  sealed  artifacts/design.yml  lead   v3 " in listed
     shown = said("artifact", "show", "design")
     assert "v1 invalid" in shown
     assert "is not valid YAML" in shown
@@ -170,12 +170,17 @@ def test_the_life_of_two_artifacts_of_which_one_stands_on_the_other(
     assert "-services: {a: 1}\n+services: {a: 1, b: 2}\n" in diff
     lineage = said("trace", "artifacts/tables.yml")
     assert lineage == said("artifact", "lineage", "tables")
-    first, evidence, second = lineage.splitlines()
-    assert "task_002 by store-1" in first
-    assert "approve by" in first
-    assert "decided on evidence " in evidence
-    assert "<- artifacts/design.yml" in second
-    assert "task_001 by lead-1" in second
+    rows = {line[2:13].strip(): line[13:] for line in lineage.splitlines() if line[2:13].strip()}
+    assert rows["written by"].startswith("store-1 in task_002: two · ")
+    assert rows["from"].startswith(f"artifacts/design.yml v2 {sha256(FIRST)[:12]} · lead-1 in task_001 · gate_")
+    assert rows["holds with"].startswith(f"artifacts/design.yml v3 {sha256(SECOND)[:12]} · lead-1 in task_003 · gate_")
+    assert " merge · approve by operator · evidence " in rows["decided"]
+    assert "✓ artifacts · checks/artifacts-" in lineage
+    assert "stale       artifacts/design.yml changed in task_003" in lineage
+    assert "valid       it holds, says task_004" in lineage
+    assert rows["read by"] == "task_003 three · lead-1 · wrote artifacts/design.yml v3"
+    for spelling in ("tables", "tables.yml", "./artifacts/tables.yml", str(root / "artifacts/tables.yml")):
+        assert said("trace", spelling) == lineage
 
 
 def test_nobody_but_its_producer_writes_an_artifact_by_any_tool(root: Path) -> None:
