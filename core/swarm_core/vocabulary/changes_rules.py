@@ -182,7 +182,7 @@ def _settled(view: State, event: AnyEvent, out: Sink) -> None:
 
 @on("rule.waived")
 def _waived(view: State, event: AnyEvent, out: Sink) -> None:
-    """The operator takes the responsibility: what it blocks on is accepted by name."""
+    """The operator takes the responsibility: what it blocks on is accepted by name, wherever it shows as it is now."""
     firing, data = _firing(view, event), event.data
     if firing.settled:
         raise IllegalTransition(f"{firing.id} is settled already: {firing.settled}")
@@ -191,6 +191,9 @@ def _waived(view: State, event: AnyEvent, out: Sink) -> None:
         status = FINDING.step(finding.status, "finding.closed", subject=finding.id)
         out.finding(replace(finding, status=status, resolution="accepted"))
         out.fact(f"finding:{finding.id}", None)
+    for fact in list(view.facts.values()):
+        if fact.kind == "check" and fact.subject == firing.fact.subject:
+            out.spent(firing, fact)
     wanted = (*firing.done, *firing.pending)
     out.firing(replace(firing, done=wanted, settled=f"waived by the operator: {data.get('note', '')}"))
     out.mark(str(data.get("command", "")))

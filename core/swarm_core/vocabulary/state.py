@@ -158,6 +158,7 @@ class Sink:
     def matrix(self, matrix: Matrix) -> None: ...
     def fact(self, key: str, fact: Fact | None) -> None: ...
     def firing(self, firing: Firing) -> None: ...
+    def spent(self, firing: Firing, fact: Fact) -> None: ...
     def letters(self, service: str, letters: tuple[str, ...]) -> None: ...
     def replicas(self, service: str, count: int) -> None: ...
 
@@ -290,6 +291,11 @@ class Writer(Sink):
             self.view.open_firings.pop(firing.id, None)
         else:
             self.view.open_firings[firing.id] = None
+
+    def spent(self, firing: Firing, fact: Fact) -> None:
+        """The rule of a firing is answered for what another fact says as well."""
+        self.view.fired[fired_key(firing.rule, fact.evidence)] = firing.id
+        self.fact(fact.key, fact)
 
     def letters(self, service: str, letters: tuple[str, ...]) -> None:
         if letters:

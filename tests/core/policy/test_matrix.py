@@ -83,6 +83,19 @@ def test_one_cause_that_shows_in_every_task_fires_once_and_again_only_when_it_is
     assert [firing.fact.task for firing in play.view.firings.values()] == ["task_001", ""], "the line is broken still"
 
 
+def test_what_the_operator_takes_on_himself_is_not_asked_of_him_again_where_else_it_shows() -> None:
+    play = story(planned(1, "backend"), planned(2, "frontend"))
+    measured(play, "tests", task="task_001")
+    measured(play, "tests")
+    play.happens("rule.waived", firing="firing_001", note="it is meant to be so")
+    assert blocking(play.view) == []
+    measured(play, "tests")
+    assert (fired(play), blocking(play.view)) == (["if_tests_fail"], []), "the same measurement is the same evidence"
+
+    measured(play, "tests", commit="another")
+    assert fired(play) == ["if_tests_fail", "if_tests_fail"]
+
+
 def test_what_was_measured_on_a_task_that_has_ended_fires_nothing_any_more() -> None:
     play = story(planned(1, "backend"), planned(2, "frontend"))
     measured(play, "tests", task="task_001")
