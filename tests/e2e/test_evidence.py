@@ -20,7 +20,7 @@ def test_what_blocks_is_waived_what_is_asked_answered_what_was_found_accepted_an
     terminal = Terminal(["attach"], client.layout.root)
     terminal.wait_for("v shows 4 findings · 2 block landing · 1 question")
     terminal.press("n")
-    terminal.wait_for("v shows which rule blocks", "neither a nor f passes this gate")
+    terminal.wait_for("v shows which rule blocks", "until then a does not pass this gate")
 
     terminal.press("v")
     terminal.wait_for("▸4 Decisions (2)", "■ blocks", "nothing lands until this is mended")

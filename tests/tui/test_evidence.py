@@ -216,7 +216,7 @@ async def test_a_decision_shows_the_fact_what_it_did_and_what_ends_it(tmp_path: 
         for word in (
             "nothing lands until this is mended, or until w waives it",
             "fires at    tests_fail",
-            "on the task's own work · commit c3d4 · checks/tests-1.txt",
+            "with the task's work · commit c3d4 · checks/tests-1.txt",
             "the same: nothing newer was measured",
             "✓ block_deployment: nothing lands",
             "D-001 Deployment is blocked · open",

@@ -11,7 +11,7 @@ from typing import Any
 
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate, Task
-from swarm_core.vocabulary.gating import offered
+from swarm_core.vocabulary.gating import is_forceable, offered
 from swarm_core.vocabulary.rules import Firing
 from swarm_core.vocabulary.view import RunView
 from swarm_core.vocabulary.waits import limits, waits_for
@@ -93,13 +93,15 @@ def ways_on(view: RunView, gate: Gate) -> list[tuple[str, str]]:
     ways = []
     if any(is_blocking(view, view.firings[name]) for name in view.open_firings) and gate.place == "landing":
         ways.append(("v", "shows which rule blocks; w there waives it, with a word on why"))
-    if gate.blockers:
+    if firm := [one for one in gate.blockers if not is_forceable(one)]:
         ways.append(("m", "measures again when it is mended: until then neither a nor f passes this gate"))
-    elif "force" in offered(gate.place):
-        failed = ", ".join(gate.failed_checks)
+    elif gate.blockers:
+        ways.append(("m", "measures again when it is mended: until then a does not pass this gate"))
+    if not firm and "force" in offered(gate.place):
+        failed = ", ".join(gate.failed_checks) or "what blocks it"
         opened = len(view.index.open_findings)
         left = f", {words.some(opened, 'open finding')} on record" if opened else ""
-        refused = "" if gate.place == "phase" else "where a plain yes is refused, "
+        refused = "" if gate.place == "phase" or gate.blockers else "where a plain yes is refused, "
         ways.append(
             ("f", f"{refused}passes it with {failed} not passed: type {gate.id}; the run ends with issues{left}")
         )

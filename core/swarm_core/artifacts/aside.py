@@ -14,6 +14,7 @@ from typing import Any
 
 from swarm_core.vocabulary.artifacts import ArtifactType, Registry
 
+from .consistency import NAMING
 from .fault import Fault, Place
 from .library import Measured
 from .validate import Judgement, refused, too_large
@@ -93,7 +94,7 @@ async def _run(
     """One worker for all of ``files``; its exit code. What it judged before it died is kept."""
     request = {
         "limit_s": limit_s,
-        "registry": registry_data(registry),
+        "registry": registry_data(_of_these(registry, files, compares)),
         "files": [{"key": kind.key, "size": len(content)} for kind, content in files],
         "compares": compares,
         "measured": {name: [fact.value, fact.evidence] for name, fact in measured.items()},
@@ -119,6 +120,14 @@ async def _run(
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _of_these(registry: Registry, files: Sequence[tuple[ArtifactType, bytes]], compares: bool) -> Registry:
+    """What the worker has to know: the types of the files, and all of them only where sources are looked up by name."""
+    keys = [kind.key for kind, _ in files]
+    if compares and not NAMING.isdisjoint(keys):
+        return registry
+    return Registry({key: registry.types[key] for key in keys}, {}, registry.is_shipped)
 
 
 async def _feed(

@@ -37,6 +37,8 @@ SIDES: Mapping[Callable[[Library], Iterator[Fault]], frozenset[str]] = {
     documents_and_sources: frozenset({"documentation_manifest"}),
     counts_of_tests: frozenset({"test_results"}),
 }
+# The types whose documents name others, which are then looked up in the whole registry.
+NAMING = SIDES[documents_and_sources]
 
 
 def sides(keys: frozenset[str]) -> frozenset[str]:

@@ -7,9 +7,10 @@ import re
 
 from swarm_core.definitions import load
 from swarm_core.definitions.matrix import load_matrix
-from swarm_core.policy.matrix import fitting, metric
+from swarm_core.policy.matrix import fitting
 from swarm_core.policy.names import Names
 from swarm_core.vocabulary.clean import clean_line
+from swarm_core.vocabulary.conditions import metric
 from swarm_core.vocabulary.errors import UsageError
 from swarm_core.vocabulary.findings import SEVERITIES
 from swarm_core.vocabulary.rules import Fact, Matrix, Rule

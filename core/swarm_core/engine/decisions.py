@@ -14,11 +14,10 @@ from swarm_core.vocabulary.budgets import figure
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import ConfigurationError, IllegalTransition, UsageError
 from swarm_core.vocabulary.events import OPERATOR, Draft
-from swarm_core.vocabulary.gating import PASSING, canonical, needs_a_reason, offered
+from swarm_core.vocabulary.gating import PASSING, canonical, is_forceable, needs_a_reason, offered
 from swarm_core.vocabulary.inbox import InboxItem
 
 from .inbox import Verdict
-from .measuring import is_forceable
 from .runner import Runner
 
 DEFER_S = 3600.0

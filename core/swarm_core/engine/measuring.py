@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from swarm_core.checks.measured import Measured
 from swarm_core.checks.run import CheckRun, run_check
 from swarm_core.checks.site import Around
-from swarm_core.policy.matrix import is_of_a_rule
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.gating import REQUIRED
 from swarm_core.vocabulary.spec import CheckSpec
 from swarm_core.workspace import files
 from swarm_core.workspace.facts import MergeTry
@@ -27,7 +27,6 @@ from swarm_core.workspace.hub import Hub
 from .confining import grounds
 from .runner import Runner
 
-REQUIRED = " is required and "
 SLOTS = 2  # that many commits are measured at the same time
 MAX_FILES = 50  # that an event names; its evidence has them all
 EVENTS = {"pass": "check.passed", "fail": "check.failed", "error": "check.failed", "not_measured": "check.not_measured"}
@@ -181,12 +180,6 @@ def _told_apart(result: CheckRun, own: str) -> CheckRun:
     """Whose fault it is: the task's, or that of both lines of work together."""
     note = f"{result.note}; " if result.note else ""
     return dataclasses.replace(result, note=f"{note}on the task's own commit: {own}")
-
-
-def is_forceable(blocker: str) -> bool:
-    """Whether what is in an approval's way is a judgement that a person may overrule, and not the state of the world:
-    a check that is required, a rule that blocks."""
-    return REQUIRED in blocker or is_of_a_rule(blocker)
 
 
 def required_missing(checks: Sequence[CheckRun]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from swarm_core.vocabulary.conditions import severity_of
 from swarm_core.vocabulary.entities import ARCHITECT, DIAGNOSIS, PLANNING_TASK
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Draft
@@ -20,7 +21,7 @@ from swarm_core.vocabulary.view import RunView
 
 from .effects import Record
 from .failures import halting
-from .matrix import open_firings, severity_of
+from .matrix import open_firings
 from .names import Names
 from .phases import mark, reopened
 from .settling import settled

@@ -58,7 +58,7 @@ class _Decision:
     def __init__(self, view: RunView, spec: SwarmSpec, outlook: Outlook) -> None:
         self.view, self.spec, self.outlook = view, spec, outlook
         self.gate_numbers = itertools.count(len(view.gates) + 1)
-        self.task_numbers = itertools.count(view.next_task_number())
+        self.task_numbers: Iterator[int] | None = None
         self.staffing = Staffing(view, spec, outlook)
         self.has_fired = self.has_recorded = False
         self.planning = Planning(view, self._task_id)
@@ -94,7 +94,8 @@ class _Decision:
 
     def _incidents(self) -> Iterator[Effect]:
         """A halt contains what happened; what was recovered from, or resumed after, is over."""
-        for incident in self.view.incidents.values():
+        for name in list(self.view.index.open_incidents):
+            incident = self.view.incidents[name]
             kind = {"open": "incident.contained", "resolved": "incident.closed"}.get(incident.status)
             if incident.status == "contained" and not self.view.is_held:
                 kind = "incident.closed"
@@ -180,6 +181,8 @@ class _Decision:
     # -- names
 
     def _task_id(self) -> str:
+        if self.task_numbers is None:  # most looks make no task
+            self.task_numbers = itertools.count(self.view.next_task_number())
         return numbered("task", next(self.task_numbers))
 
     # -- finishing

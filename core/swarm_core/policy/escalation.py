@@ -70,6 +70,8 @@ class Escalating:
     def _blast_radius(self) -> Iterator[Effect]:
         """Several tasks that failed at once are one problem: everything stops until somebody looked at it."""
         failed = self.view.index.in_status("failed")
+        if len(failed) < BLAST_TASKS:
+            return
         seen = {name for incident in self.view.incidents.values() for name in incident.subject.split()}
         fresh = [name for name in failed if name not in seen]
         if len(fresh) >= BLAST_TASKS:

@@ -147,8 +147,8 @@ class Findings:
         return None
 
     def _firings(self, finding: Finding) -> list[Firing]:
-        key = f"finding:{finding.id}"
-        return [firing for firing in self.view.firings.values() if firing.fact.key == key]
+        names = self.view.index.firings_of.get(f"finding:{finding.id}", ())
+        return [self.view.firings[name] for name in names]
 
     def owner_of(self, finding: Finding) -> str:
         """The service that writes the finding's place; where there is none, the one that was named."""

@@ -131,8 +131,10 @@ def _artifact(view: RunView, path: str) -> Iterator[Trouble]:
 
 def _new(view: RunView, troubles: Iterator[Trouble] | list[Trouble]) -> Iterator[Trouble]:
     """Those that are not known already; what was closed by the operator is not raised again."""
-    known = {one.signature for one in view.findings.values() if one.signature}
+    known: set[str] | None = None
     for trouble in troubles:
+        if known is None:  # most events are no trouble, and need not look at what was found before
+            known = {one.signature for one in view.findings.values() if one.signature}
         if trouble.signature not in known:
             known.add(trouble.signature)
             yield trouble

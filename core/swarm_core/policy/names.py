@@ -34,11 +34,6 @@ class Choice:
     why: str
 
 
-def plain(name: str) -> str:
-    """A name without the differences between the seeds: ``security_agent`` is ``security``."""
-    return name.strip().lower().replace("_", "-").removesuffix("-agent")
-
-
 class Names:
     """Resolves names in one state of a run."""
 

@@ -109,15 +109,24 @@ class Registry:
 
     def is_agent(self, service: str, name: str) -> bool:
         """Whether a service of the swarm plays an agent of the registry."""
-        ours, theirs = self.agent(service), self.agent(name)
-        return ours == theirs or ours.removesuffix("-agent") == theirs.removesuffix("-agent")
+        return self._role(service) == self._role(name)
+
+    def _role(self, name: str) -> str:
+        return self.agent(name).removesuffix("-agent")
+
+    @cached_property
+    def _reads(self) -> dict[str, set[str]]:
+        """The keys of what each role reads by name: what it consumes, and what its own artifacts depend on."""
+        reads: dict[str, set[str]] = {}
+        for kind in self.types.values():
+            for name in kind.consumers:
+                reads.setdefault(self._role(name), set()).add(kind.key)
+            reads.setdefault(self._role(kind.producer), set()).update(kind.depends_on)
+        return reads
 
     def consumes(self, service: str, kind: ArtifactType) -> bool:
         """Whether a service reads an artifact: as its consumer, or because what it writes depends on it."""
-        if any(name == ALL or self.is_agent(service, name) for name in kind.consumers):
-            return True
-        mine = (other for other in self.types.values() if self.is_agent(service, other.producer))
-        return any(kind.key in other.depends_on for other in mine)
+        return ALL in kind.consumers or kind.key in self._reads.get(self._role(service), ())
 
 
 def _other_spelling(path: str) -> str:

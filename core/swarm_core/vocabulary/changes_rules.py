@@ -123,8 +123,9 @@ def _queued(view: State, event: AnyEvent, out: Sink) -> None:
 @on("task.done", "task.cancelled", "task.skipped", also=True)
 def _ended(view: State, event: AnyEvent, out: Sink) -> None:
     """What was measured on its own tree is history: what counts now is the merged one."""
-    for key in [key for key, fact in view.facts.items() if fact.task == event.task and fact.kind in _OF_A_TASK]:
-        out.fact(key, None)
+    for key in list(view.index.facts_of.get(event.task or "", ())):
+        if view.facts[key].kind in _OF_A_TASK:
+            out.fact(key, None)
 
 
 @on("rollback.done", also=True)

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from .index import Index
+from .state import indexed
 from .view import RunView
 
 TAG = "@"
@@ -37,10 +37,7 @@ def thaw(data: dict[str, Any]) -> RunView:
         raise ValueError(f"fields differ: {sorted(names ^ data.keys())}")
     for name in names:
         setattr(view, name, _thaw(data[name]))
-    queue = sorted(view.merges.values(), key=lambda merge: merge.order)
-    view.index = Index.of(
-        view.tasks.values(), view.gates.values(), queue, view.budgets.values(), view.findings.values()
-    )
+    view.index = indexed(view)
     return view
 
 

@@ -19,6 +19,9 @@ PLACES = ("plan", "merge", "phase", "landing", "migration", "architecture")
 ALWAYS_HUMAN = ("escalation", "budget", "permission", "trust", "migration", "rules")
 # What a swarm is ruled by, as patterns: no rule of its own passes a change of it.
 RULES_PATHS = ("multi-agent.yaml", "artifacts/decision-matrix.yml", ".agent-artifacts/**", ".claude/**")
+# How a required check, and a rule that blocks, are named among what is in an approval's way.
+REQUIRED = " is required and "
+WAIVE = "swarm-tui decisions waive"
 SYNONYM_PLACES: Mapping[str, str] = {"publish": "landing"}
 
 _MODES: Mapping[str, Mapping[str, str]] = {
@@ -146,6 +149,12 @@ class GatingSpec:
 
     def phase(self, key: str) -> PhaseSpec | None:
         return next((phase for phase in self.phases if phase.key == key), None)
+
+
+def is_forceable(blocker: str) -> bool:
+    """Whether what is in an approval's way is a judgement that a person may overrule, and not the state of the world:
+    a check that is required, a rule that blocks."""
+    return REQUIRED in blocker or WAIVE in blocker
 
 
 def is_deferred(until: str, now: str, is_open: Mapping[str, bool]) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from .budgets import Budget
 from .entities import Gate, Merge, Task
-from .findings import Finding
+from .findings import Finding, Incident
+from .rules import Fact, Firing
 
 DEAD = ("cancelled", "skipped")
 
@@ -32,6 +33,10 @@ class Index:
         self.plans_about: dict[str, list[str]] = {}
         self.reviews_about: dict[str, list[str]] = {}
         self.open_findings: dict[str, None] = {}
+        self.open_incidents: dict[str, None] = {}
+        self.due: dict[str, tuple[str, ...]] = {}
+        self.facts_of: dict[str, dict[str, None]] = {}
+        self.firings_of: dict[str, dict[str, None]] = {}
         self.merge_unqueued: dict[str, None] = {}
         self.merge_queue: dict[str, None] = {}
         self.merge_checking: dict[str, None] = {}
@@ -60,6 +65,8 @@ class Index:
         merges: Iterable[Merge] = (),
         budgets: Iterable[Budget] = (),
         findings: Iterable[Finding] = (),
+        incidents: Iterable[Incident] = (),
+        firings: Iterable[Firing] = (),
     ) -> Index:
         """The index of entities in the order of their creation, of merges in the order of the queue."""
         index = cls()
@@ -73,6 +80,10 @@ class Index:
             index.budget(budget)
         for finding in findings:
             index.finding(finding)
+        for incident in incidents:
+            index.incident(incident)
+        for firing in firings:
+            index.firing(firing)
         return index
 
     def in_status(self, *statuses: str) -> list[str]:
@@ -120,6 +131,34 @@ class Index:
             self.open_findings.pop(finding.id, None)
         else:
             self.open_findings[finding.id] = None
+
+    def incident(self, incident: Incident) -> None:
+        """Which incidents are not closed."""
+        if incident.status == "closed":
+            self.open_incidents.pop(incident.id, None)
+        else:
+            self.open_incidents[incident.id] = None
+
+    def fact(self, before: Fact | None, after: Fact | None, due: tuple[str, ...] = ()) -> None:
+        """Which facts are about a task, and which rules are ``due``: they hold for a fact and have not fired for it."""
+        for gone in (before,) if before is not None else ():
+            self.due.pop(gone.key, None)
+            if gone.task and gone.key in self.facts_of.get(gone.task, ()):
+                _take(self.facts_of, gone.task, gone.key)
+        if after is not None:
+            if after.task:
+                self.facts_of.setdefault(after.task, {})[after.key] = None
+            if due:
+                self.due[after.key] = due
+
+    def firing(self, firing: Firing) -> None:
+        """Which rules fired for a subject, oldest first. What has fired is not due any more."""
+        key = firing.fact.key
+        self.firings_of.setdefault(key, {})[firing.id] = None
+        if left := tuple(rule for rule in self.due.get(key, ()) if rule != firing.rule):
+            self.due[key] = left
+        else:
+            self.due.pop(key, None)
 
     def merge(self, task: str, status: str) -> None:
         """Take what became of a task's merge; an empty ``status`` when there is none any more."""

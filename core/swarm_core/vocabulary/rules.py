@@ -136,6 +136,11 @@ class Fact:
     seen: tuple[str, ...] = ()
 
     @property
+    def subject(self) -> str:
+        """What it is about: a check by its name, whichever task's work it was measured on; else the thing itself."""
+        return self.key.rpartition(":")[0] if self.kind == "check" else self.key
+
+    @property
     def evidence(self) -> str:
         """The SHA-256 of what it says, without when it was said: the same measurement of the same commit is the same
         evidence."""

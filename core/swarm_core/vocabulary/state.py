@@ -11,6 +11,7 @@ from typing import Any
 
 from .asks import Ask
 from .budgets import Amounts, Budget, OpenCall, scopes_of
+from .conditions import due
 from .entities import DIAGNOSIS, Artifact, Gate, Instance, Limit, Merge, Phase, Run, Task, Usage
 from .errors import IllegalTransition
 from .events import Draft, Event
@@ -108,6 +109,22 @@ class State:
         return gate.id if gate is not None and gate.status == "open" else ""
 
 
+def indexed(state: State) -> Index:
+    """The index that follows from the entities of a state."""
+    index = Index.of(
+        state.tasks.values(),
+        state.gates.values(),
+        sorted(state.merges.values(), key=lambda merge: merge.order),
+        state.budgets.values(),
+        state.findings.values(),
+        state.incidents.values(),
+        state.firings.values(),
+    )
+    for fact in state.facts.values():
+        index.fact(None, fact, due(state.matrix.rules, state.fired, fact))
+    return index
+
+
 class Sink:
     """Takes the changes of a checked event and does nothing with them."""
 
@@ -184,6 +201,7 @@ class Writer(Sink):
         self.view.findings[finding.id] = finding
 
     def incident(self, incident: Incident) -> None:
+        self.view.index.incident(incident)
         self.view.incidents[incident.id] = incident
 
     def budget(self, budget: Budget) -> None:
@@ -251,14 +269,21 @@ class Writer(Sink):
 
     def matrix(self, matrix: Matrix) -> None:
         self.view.matrix = matrix
+        for key, fact in self.view.facts.items():
+            self.fact(key, fact)
 
     def fact(self, key: str, fact: Fact | None) -> None:
+        view = self.view
+        rules = due(view.matrix.rules, view.fired, fact) if fact is not None else ()
+        view.index.fact(view.facts.get(key), fact, rules)
         if fact is None:
-            self.view.facts.pop(key, None)
+            view.facts.pop(key, None)
         else:
-            self.view.facts[key] = fact
+            view.facts[key] = fact
 
     def firing(self, firing: Firing) -> None:
+        if firing.id not in self.view.firings:
+            self.view.index.firing(firing)
         self.view.firings[firing.id] = firing
         self.view.fired[fired_key(firing.rule, firing.evidence)] = firing.id
         if firing.settled:

@@ -13,9 +13,8 @@ from tests.support.story import planned, spec
 
 from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.requests import handle
-from swarm_core.policy.matrix import WAIVE
 from swarm_core.vocabulary.events import Draft
-from swarm_core.vocabulary.gating import GatingSpec, offered
+from swarm_core.vocabulary.gating import WAIVE, GatingSpec, offered
 
 
 @pytest.fixture

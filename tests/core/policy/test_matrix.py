@@ -71,6 +71,28 @@ def test_a_critical_vulnerability_blocks_the_landing_until_its_finding_is_closed
     assert play.view.firings["firing_001"].settled
 
 
+def test_one_cause_that_shows_in_every_task_fires_once_and_again_only_when_it_is_settled() -> None:
+    play = story(planned(1, "backend"), planned(2, "frontend"))
+    measured(play, "tests", task="task_001")
+    measured(play, "tests", task="task_002")
+    measured(play, "tests")
+    assert fired(play) == ["if_tests_fail"]
+
+    measured(play, "tests", task="task_001", passed=True)
+    assert play.view.firings["firing_001"].settled
+    assert [firing.fact.task for firing in play.view.firings.values()] == ["task_001", ""], "the line is broken still"
+
+
+def test_what_was_measured_on_a_task_that_has_ended_fires_nothing_any_more() -> None:
+    play = story(planned(1, "backend"), planned(2, "frontend"))
+    measured(play, "tests", task="task_001")
+    measured(play, "tests", task="task_002")
+    play.happens("task.cancelled", "task_002", reason="not wanted")
+    measured(play, "tests", task="task_001", passed=True)
+    assert fired(play) == ["if_tests_fail"]
+    assert blocking(play.view) == []
+
+
 def test_a_secret_that_a_check_finds_on_an_agents_tree_blocks_and_is_told() -> None:
     play = measured(story(), "secret-scan", task="task_001", files=["backend/app.py"])
 

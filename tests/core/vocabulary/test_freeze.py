@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from swarm_core.vocabulary import state as state_module
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.freeze import INDEX, freeze, thaw
-from swarm_core.vocabulary.index import Index
-from swarm_core.vocabulary.state import State
+from swarm_core.vocabulary.state import State, indexed
 from swarm_core.vocabulary.view import RunView
 
 TEXT = st.text(max_size=6)
@@ -77,8 +76,7 @@ def views(draw: st.DrawFn) -> RunView:
     view = RunView()
     for name, hint in attributes().items():
         setattr(view, name, draw(values(hint), label=name))
-    queue = sorted(view.merges.values(), key=lambda merge: merge.order)
-    view.index = Index.of(view.tasks.values(), view.gates.values(), queue, findings=view.findings.values())
+    view.index = indexed(view)
     return view
 
 

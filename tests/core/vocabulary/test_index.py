@@ -11,6 +11,8 @@ from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.errors import IllegalTransition
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.index import Index
+from swarm_core.vocabulary.rules import Matrix, Rule
+from swarm_core.vocabulary.state import indexed
 from swarm_core.vocabulary.view import RunView
 
 SERVICES = ("api", "web", "ops")
@@ -100,8 +102,7 @@ def test_the_index_is_what_the_entities_say_after_every_event(seed: int) -> None
         before = history.seq
         history.step()
         view = history.view
-        merges = sorted(view.merges.values(), key=lambda merge: merge.order)
-        assert view.index == Index.of(view.tasks.values(), view.gates.values(), merges), f"after event {view.last_seq}"
+        assert view.index == indexed(view), f"after event {view.last_seq}"
         assert history.seq == view.last_seq >= before
     assert view.last_seq > 80, "hardly anything fitted"
 
@@ -165,3 +166,51 @@ def test_a_task_taken_back_by_a_rollback_waits_again_and_so_does_what_needs_it()
     history.happens("rollback.done", tasks={"task_001": "again"})
 
     assert (history.view.index.done, list(history.view.index.unblocked)) == (0, ["task_001"])
+
+
+RULES = (
+    Rule("tests", condition="tests_fail", do=("create_hotfix",)),
+    Rule("coverage", metric="coverage", sign="<", limit=80.0, unit="%", do=("block_deployment",)),
+    Rule("found", condition="vulnerability_found", do=("block_deployment",)),
+    Rule("broken", condition="incident_opened", do=("add_to_backlog",)),
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_due_is_what_a_rule_holds_for_and_has_not_fired_for(seed: int) -> None:
+    history, chance = History(seed), random.Random(seed)
+    view, fired = history.view, 0
+    for number in range(6):
+        history.happens("task.created", f"task_{number:03d}", assigned_to="api")
+    for step in range(300):
+        task = chance.choice([*view.tasks, None])
+        name = f"W-{chance.randint(1, 9)}"
+        match chance.randrange(9):
+            case 0 | 1 | 2:
+                result = chance.choice(("pass", "fail"))
+                check = chance.choice((("tests", None), ("coverage", chance.choice((79.9, 80.0)))))
+                data: dict[str, Any] = {
+                    "name": check[0],
+                    "value": check[1],
+                    "result": result,
+                    "unit": "%" if check[1] else "",
+                }
+                history.happens("check.passed", task, commit=chance.choice("ab"), **data)
+            case 3:
+                history.happens("finding.opened", task, finding=name, category=chance.choice(("security", "style")))
+            case 4:
+                history.happens("finding.closed", finding=name, resolution="accepted")
+            case 5 if view.index.due:
+                key = chance.choice(list(view.index.due))
+                rule, fact = chance.choice(view.index.due[key]), view.facts[key]
+                about = {"firing": f"firing_{step}", "rule": rule, "fact": key, "evidence": fact.evidence}
+                fired += history.happens("rule.fired", actions=["create_hotfix"], **about)
+            case 6:
+                rules = tuple(chance.sample(RULES, chance.randint(1, len(RULES))))
+                history.happens("matrix.adopted", **Matrix(rules).data())
+            case 7:
+                history.happens("incident.opened", incident=f"incident_{step:03d}", trigger="failures")
+            case _:
+                history.happens(chance.choice(("task.ready", "task.cancelled")), task)
+        assert view.index == indexed(view), f"after event {view.last_seq}"
+    assert fired > 2

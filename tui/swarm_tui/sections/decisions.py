@@ -111,7 +111,7 @@ def state_of(look: Look, firing: Firing) -> str:
 def _fact(fact: Fact) -> Iterator[str]:
     yield from field("said", fact.shown)
     yield from field("severity", fact.severity)
-    where = {"agent": "on the task's own work", "merged": "on the merged work"}.get(fact.tree, fact.tree)
+    where = {"agent": "with the task's work", "merged": "on the merged work"}.get(fact.tree, fact.tree)
     commit = f"commit {fact.commit[:12]}" if fact.commit else ""
     yield from field("measured", " · ".join(filter(None, (where, commit, fact.document))))
     yield from field("about", " ".join(fact.paths[:10]) + (" …" if len(fact.paths) > 10 else ""))
