@@ -227,8 +227,12 @@ def _is_in_the_papers(play: Played, finding: str, merged: str) -> None:
     status = f"Auto-fixed in commit {merged}"
     wait_until("the report of what became of it", lambda: [one.status for one in issues()] == [status])
     assert [one.id for one in issues()] == [finding]
-    (action,) = recovery_actions.parse((directory / "recovery-actions.yml").read_text())
-    assert (action.kind, action.task, action.status, action.commit) == ("fix", "task_003", "closed", merged)
+
+    def actions() -> list[tuple[str, str, str, str]]:
+        found = recovery_actions.parse((directory / "recovery-actions.yml").read_text())
+        return [(one.kind, one.task, one.status, one.commit) for one in found]
+
+    wait_until("the action that is over", lambda: actions() == [("fix", "task_003", "closed", merged)])
 
 
 def _is_told(play: Played, finding: str, merged: str) -> None:
