@@ -5,9 +5,9 @@ Each format goes the engine's way: ``aside.judge``, a process of its own with it
 at (size, text, keys given twice, places, rules). Beside it, in turn and in the same run: a process that is told in a
 line of JSON how much to read, imports the bare library, parses the same bytes and answers in a line of JSON (PyYAML's C
 loader and jsonschema, json and jsonschema, sqlglot, PyYAML and openapi-spec-validator, markdown-it-py, html.parser).
-The second ratio is without processes: ``validate`` against the same calls in this one. Each is processor time, the least of
-its rounds, since neighbours take the clock's. What holds the loop is timed callback by callback, in wall time; its
-longest, median of the rounds.
+The second ratio is without processes: ``validate`` against the same calls in this one. Each is processor time, the
+least of its rounds, since neighbours take the clock's. What holds the loop is timed callback by callback, in wall time;
+its longest, median of the rounds.
 """
 
 from __future__ import annotations
@@ -194,9 +194,8 @@ def main() -> int:
         is_cheap = whole <= LIMIT or shipped - process <= START_MS
         is_well &= is_cheap and inner <= LIMIT and held_ms <= HOLD_MS
         print(f"{name:<9} {shipped:6.0f} ms {process:6.0f} ms {whole:6.2f}x {inner:15.2f}x {held_ms:9.1f} ms")
-    print(
-        f"{'met' if is_well else 'MISSED'} · goal: each ratio <= {LIMIT:g}x or {START_MS:g} ms more, the loop held <= {HOLD_MS:g} ms"
-    )
+    print("met" if is_well else "MISSED", end=" · ")
+    print(f"goal: each ratio <= {LIMIT:g}x or {START_MS:g} ms more, the loop held <= {HOLD_MS:g} ms")
     return 0 if is_well else 1
 
 
