@@ -1,10 +1,14 @@
-"""Claim: 50 ms after a task is ready, its agent has asked the model (p99), if the agent has its worktree.
+"""Claim: 50 ms after a task is ready, its agent has asked the model (p99), whether or not it has a worktree yet.
 
 The engine's runner, hands, hub and agents work in this process on a real repository, with scripts instead of a model at
 speed 0; nothing but the model's answers is played. Timed is from the moment the event ``task.ready`` is on the disk and
-applied to the first request of the agent that took the task: the decision, the claim's sync, bringing the worktree to
-where the integration line stands, and the agent's context. Tasks of a service wait for each other, so that its agent is
-free when the next one is ready. Tasks whose agent had no worktree yet stand in a row of their own.
+applied to the first request of the agent that took the task: the decision, the syncs of what is decided, and the
+agent's context. Tasks of a service wait for each other, so that its agent is free when the next one is ready. Tasks
+whose agent was not there yet, and had to be given a worktree, stand in a row of their own.
+
+The worktree is made, or brought to where the integration line stands, while the model answers. That is not hidden: the
+last rows say when the first tool call was done and recorded. Here the model answers at once, so that all of the
+checkout shows in them; they have no limit.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +112,7 @@ class Dispatches(PapersOnDisk):
         super().__init__(layout, Measures(journal.path, journal.last_seq, journal.events))
         self.view = journal.view
         self.ready: dict[str, tuple[float, bool]] = {}
+        self.used: dict[str, float] = {}
 
     def take(self, events: Sequence[Event]) -> None:
         super().take(events)
@@ -115,6 +121,8 @@ class Dispatches(PapersOnDisk):
                 service = self.view.tasks[event.task].assigned_to
                 agents = (i for i in self.view.instances.values() if i.service == service and i.status == "idle")
                 self.ready[event.task] = (time.perf_counter(), any(agents))
+            elif event.kind == "tool.used" and event.task is not None:
+                self.used.setdefault(event.task, time.perf_counter())
 
 
 async def approve_all(runner: Runner) -> None:
@@ -126,8 +134,20 @@ async def approve_all(runner: Runner) -> None:
             await handle(runner, InboxItem(ulid(), "gate.decide", RUN, data=data))
 
 
-async def dispatch(root: Path) -> tuple[list[float], list[float]]:
-    """Milliseconds of each dispatch: to agents with a worktree, and to those that had to be given one."""
+@dataclass
+class Measured:
+    """Milliseconds from ``task.ready`` to the first request, and to the first tool call that was done."""
+
+    asked: list[float] = field(default_factory=list)
+    used: list[float] = field(default_factory=list)
+
+    def add(self, other: Measured) -> None:
+        self.asked += other.asked
+        self.used += other.used
+
+
+async def dispatch(root: Path) -> tuple[Measured, Measured]:
+    """Every dispatch: to agents with a worktree, and to those that had to be given one."""
     layout = RepoLayout(root).run(RUN)
     prepare(layout.repo)
     layout.dir.mkdir(parents=True)
@@ -147,9 +167,11 @@ async def dispatch(root: Path) -> tuple[list[float], list[float]]:
     await runner.journal.close()
     if not runner.view.run.landed or pool.timed is None:
         raise SystemExit(f"the run is {runner.view.run.status}: {runner.view.run.reason}")
-    warm, fresh = list[float](), list[float]()
+    warm, fresh = Measured(), Measured()
     for task, (ready_s, has_tree) in dispatches.ready.items():
-        (warm if has_tree else fresh).append((pool.timed.asked[task] - ready_s) * 1e3)
+        measured = warm if has_tree else fresh
+        measured.asked.append((pool.timed.asked[task] - ready_s) * 1e3)
+        measured.used.append((dispatches.used[task] - ready_s) * 1e3)
     return warm, fresh
 
 
@@ -158,30 +180,38 @@ def percentile(values: Sequence[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
-def row(name: str, values: Sequence[float]) -> None:
+def row(name: str, values: Sequence[float], *, is_limited: bool = True) -> None:
     p50, p99 = statistics.median(values), percentile(values, 0.99)
-    print(f"  {name:<28} {len(values):>3} dispatches  p50 {p50:6.1f} ms  p99 {p99:6.1f} ms", end="  ")
-    print(f"{p99 / LIMIT_MS:.2f}x the limit")
+    against = f"  {p99 / LIMIT_MS:.2f}x the limit" if is_limited else ""
+    print(f"  {name:<28} {len(values):>3} dispatches  p50 {p50:6.1f} ms  p99 {p99:6.1f} ms{against}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    warm, fresh, alone = list[float](), list[float](), list[float]()
+    warm, fresh, alone = Measured(), Measured(), Measured()
     for _ in range(rounds):
         measured_warm, measured_fresh = measure(SERVICES)
-        warm += measured_warm
-        fresh += measured_fresh
-        alone += measure(1)[0]
-    print(f"from task.ready to the agent's first model request; the limit is {LIMIT_MS:g} ms, {os.cpu_count()} cores")
-    row("with a worktree, alone", alone)
-    row(f"with one, {SERVICES} services at once", warm)
-    row("with a fresh worktree", fresh)
-    return 0 if max(percentile(alone, 0.99), percentile(warm, 0.99)) <= LIMIT_MS else 1
+        warm.add(measured_warm)
+        fresh.add(measured_fresh)
+        alone.add(measure(1)[0])
+    rows = {
+        "with a worktree, alone": alone,
+        f"with one, {SERVICES} services at once": warm,
+        "with a fresh worktree": fresh,
+    }
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"from task.ready to the agent's first model request; the limit is {LIMIT_MS:g} ms, {load}")
+    for name, measured in rows.items():
+        row(name, measured.asked)
+    print("to its first tool call in the worktree, of a model that answers at once")
+    for name, measured in rows.items():
+        row(name, measured.used, is_limited=False)
+    return 0 if max(percentile(measured.asked, 0.99) for measured in rows.values()) <= LIMIT_MS else 1
 
 
-def measure(services: int) -> tuple[list[float], list[float]]:
+def measure(services: int) -> tuple[Measured, Measured]:
     """One run on a repository of its own."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
         os.environ["XDG_STATE_HOME"] = f"{place}/state"

@@ -194,8 +194,8 @@ def main() -> int:
         is_cheap = whole <= LIMIT or shipped - process <= START_MS
         is_well &= is_cheap and inner <= LIMIT and held_ms <= HOLD_MS
         print(f"{name:<9} {shipped:6.0f} ms {process:6.0f} ms {whole:6.2f}x {inner:15.2f}x {held_ms:9.1f} ms")
-    print("met" if is_well else "MISSED", end=" · ")
-    print(f"goal: each ratio <= {LIMIT:g}x or {START_MS:g} ms more, the loop held <= {HOLD_MS:g} ms")
+    goal = f"each ratio <= {LIMIT:g}x or {START_MS:g} ms more, the loop held <= {HOLD_MS:g} ms"
+    print(f"{'met' if is_well else 'MISSED'} · goal: {goal}")
     return 0 if is_well else 1
 
 

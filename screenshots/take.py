@@ -1,8 +1,9 @@
-"""``make screenshots``: every screen of the room as SVG and PNG, from a recorded run."""
+"""``make screenshots``: every screen of the room as SVG and PNG, from a recorded run or a real one."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import resvg_py
-from tests.support import held
+from tests.support import held, steered
 from tests.support.journals import extend_journal
 from tests.support.recorded import RUN, record_run
 from tests.support.room import FixedClock, settled
@@ -63,6 +64,36 @@ SHOTS: dict[str, tuple[str, tuple[int, int], Act]] = {
 }
 
 
+REAL: dict[str, Act] = {
+    "evidence-dark": keys("2", "G"),
+    "decisions-dark": keys("4"),
+    "decisions-light": keys("t", "4"),
+    "artifact-dark": keys("1", "j", "enter"),
+    "blocked-dark": keys("escape", "n"),
+}
+"""Pictures of a run that an engine carried out, up to its landing: what steers the swarm is the engine's own."""
+
+
+async def take_real(names: Sequence[str]) -> dict[str, str]:
+    """The SVGs of one real run, in which only the model was a script."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ |= {"HOME": directory, "XDG_STATE_HOME": f"{directory}/state"}
+        client, run = await asyncio.to_thread(steered.carried_out, steered.repository(Path(directory) / "ecoroute"))
+        try:
+            return {name: await _real_picture(client, run, name, directory) for name in names}
+        finally:
+            await asyncio.to_thread(steered.stop, client)
+
+
+async def _real_picture(client: SwarmClient, run: str, name: str, directory: str) -> str:
+    room = ControlRoom(client, run)
+    async with room.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await keys("v")(pilot)
+        await REAL[name](pilot)
+        return normalise(room.export_screenshot(title="swarm-tui").replace(directory, "/home/op"))
+
+
 async def take(name: str) -> str:
     """The SVG of one screen, without what changes from run to run and without a font from elsewhere."""
     until, size, act = SHOTS[name]
@@ -91,9 +122,11 @@ def normalise(svg: str) -> str:
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(SHOTS)
+    wanted = sys.argv[1:] or [*SHOTS, *REAL]
+    real = [name for name in wanted if name in REAL]
+    pictures = asyncio.run(take_real(real)) if real else {}
     for name in wanted:
-        svg = asyncio.run(take(name))
+        svg = pictures.get(name) or asyncio.run(take(name))
         (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
         (HERE / f"{name}.png").write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
         print(f"screenshots/{name}.png")

@@ -66,6 +66,7 @@ def test_the_wheel_carries_code_scripts_catalog_and_themes() -> None:
         "demo/scripts/backend.yaml",
         "demo/scripts/files/backend/server.py",
         "demo/template/gitignore",
+        "demo/template/agent-artifacts/registry.yml",
     } <= packaged
     assert not [name for name in packaged if Path(name).name == ".gitignore"], "the build would obey it"
 

@@ -22,6 +22,7 @@ from swarm_core.journal.process import is_alive
 from swarm_core.journal.projections import prepare
 from swarm_core.journal.segments import runs
 from swarm_core.journal.tail import JournalReader, LogReader
+from swarm_core.vocabulary.artifacts import Registry
 from swarm_core.vocabulary.clock import Clock, SystemClock
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import EngineError, EngineRunning
@@ -107,6 +108,12 @@ class SwarmClient:
             return path.read_bytes()
         except OSError:
             return b""
+
+    def registry(self, run: str) -> Registry:
+        """Which artifacts a run has and who writes each, by its copy of the registry. Raises ConfigurationError."""
+        from swarm_core.definitions.artifacts import load_registry  # reads YAML: only for whoever asks
+
+        return load_registry(self.layout.run(run).dir)
 
     # -- asking
 

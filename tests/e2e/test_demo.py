@@ -15,6 +15,8 @@ from swarm_core.client import SwarmClient
 from swarm_core.vocabulary.layout import RepoLayout
 
 pytestmark = pytest.mark.timeout(180)
+CONTRACT = "artifacts/api-contracts.yml"
+LATER = {"architect-1", "architect-2", "database-2"}
 WORKERS = {"database-1", "backend-1", "frontend-1", "testing-1"}
 
 
@@ -55,7 +57,10 @@ def test_the_product_passes_its_own_tests(finished: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert int(re.findall(r"Ran (\d+) tests", done.stderr)[0]) >= 10
+    assert int(re.findall(r"Ran (\d+) tests", done.stderr)[0]) >= 32
+    assert "skipped" not in done.stderr
+    schema = (finished / "database/schema.sql").read_text()
+    assert "phone_number" in schema
 
 
 def test_every_merged_task_has_its_commits_with_trailers(state: SwarmClient, finished: Path) -> None:
@@ -65,8 +70,8 @@ def test_every_merged_task_has_its_commits_with_trailers(state: SwarmClient, fin
               "%(trailers:key=Agent,valueonly)%x00", "main").split("\0")  # fmt: skip
     marks = {tuple(part.strip() for part in entry.split("|")) for entry in log if entry.strip()}
 
-    workers = [task for task in view.tasks.values() if task.id != "task_000"]
-    assert len(workers) == 4
+    workers = [task for task in view.tasks.values() if task.is_work]
+    assert len(workers) == 5
     for task in workers:
         assert task.status == "done"
         assert (run, task.id, task.instance) in marks
@@ -83,11 +88,61 @@ def test_the_story_holds_what_it_promises(state: SwarmClient) -> None:
     task = rejected[0].task
     assert any(e.kind == "task.reopened" and e.task == task for e in events)
     assert any(e.kind == "task.done" and e.task == task and e.seq > rejected[0].seq for e in events)
+    denied = [e for e in events if e.kind == "policy.denied"]
+    assert {e.agent for e in denied} == {"frontend-1"}, "two refusals belong to the story, and nothing else is refused"
+    assert len(denied) == 2
     done = {e.task: e.seq for e in events if e.kind == "task.done"}
     claimed = {e.task: e.seq for e in events if e.kind == "task.claimed"}
     for task_view in state.view(run).tasks.values():
         for dependency in task_view.dependencies:
             assert done[dependency] < claimed[task_view.id]
+
+
+def test_a_contract_is_refused_with_its_place_and_corrected(state: SwarmClient) -> None:
+    events = state.reader(state.runs()[-1]).poll(max_bytes=1 << 24)
+    told = [(e.kind, e.data.get("reason", "")) for e in events if e.data.get("path") == CONTRACT]
+
+    assert told[1] == ("artifact.rejected", f"{CONTRACT}:1:1: the field 'components.securitySchemes' is missing")
+    assert [kind for kind, _ in told[2:4]] == ["artifact.written", "artifact.validated"]
+    artifacts = state.view(state.runs()[-1]).artifacts
+    assert {artifacts[path].status for path in (CONTRACT, "database/schema.sql")} == {"sealed"}
+
+
+def test_the_phone_number_is_found_decided_migrated_and_closed(state: SwarmClient, finished: Path) -> None:
+    run = state.runs()[-1]
+    view = state.view(run)
+    (finding,) = view.findings.values()
+    (firing,) = view.firings.values()
+    task = view.tasks[finding.task]
+
+    assert (finding.status, finding.resolution) == ("closed", "verified")
+    assert (firing.rule, firing.fact.key) == ("error_agent.if_inconsistency_detected", f"finding:{finding.id}")
+    assert (task.assigned_to, task.title) == ("database", "Add customers.phone_number to the schema")
+    gate = view.latest_gate("merge", task.id)
+    assert gate is not None
+    assert (gate.verdict, gate.aspects) == ("approve", ("migration",))
+    assert {check.name: check.has_passed for check in gate.checks}.items() >= {"migrations": True}.items()
+    document = (state.layout.run(run).dir / gate.document).read_text()
+    assert "3 migrations, up and down" in document
+    assert finding.commit == view.merges[task.id].merged_as
+    assert "migrations/003_phone_number.sql" in git(finished, "show", "--stat=200", "-m", finding.commit)
+
+
+def test_the_end_tells_the_story_and_its_commands_work(state: SwarmClient, finished: Path) -> None:
+    (finding,) = state.view(state.runs()[-1]).findings.values()
+    output = (sorted(finished.parents[1].glob("demo-home*"))[-1] / "output.txt").read_text()
+    story, _, commands = output.rpartition("what the swarm saw and mended by itself:")[2].partition("look closer:")
+
+    assert f"refused  {CONTRACT}:1:1: the field 'components.securitySchemes' is missing" in story
+    assert finding.id in story
+    assert "if_inconsistency_detected" in story
+    assert f"by the commit {finding.commit[:12]}, merged after its gate: closed (verified)" in story
+    named = re.findall(r"^  swarm-tui (.+?)  ", commands, re.MULTILINE)
+    assert named == ["decisions", f"trace {CONTRACT}", "findings --all"]
+    for command in named:
+        done = swarm(*command.split(), cwd=finished)
+        assert done.returncode == 0, done.stderr
+        assert "phone_number" in done.stdout
 
 
 def test_no_worktree_is_left_and_the_checkout_is_clean(state: SwarmClient, finished: Path) -> None:
@@ -125,7 +180,7 @@ def test_status_and_events_tell_the_whole_story(state: SwarmClient, finished: Pa
     log = swarm("events", cwd=finished).stdout
 
     assert status["run"]["landed"] is True
-    assert {instance["id"] for instance in status["instances"]} == WORKERS | {"architect-1"}
+    assert {instance["id"] for instance in status["instances"]} == WORKERS | LATER
     assert status["usage"]["tokens" if "tokens" in status["usage"] else "input_tokens"] > 0
     assert "landed" in log
     assert "policy.denied" in log

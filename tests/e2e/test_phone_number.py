@@ -1,10 +1,13 @@
-"""The seed's ``phone_number``: a contract knows a column that the schema lacks. Found, migrated, proven, closed.
+"""The seed's ``phone_number``: the API promises a column that the schema lacks. Found, asked about, migrated, closed.
 
-The migration really runs up and down on sqlite, as the check that stands before the operator's gate.
+Nobody is told to look: the artifacts are compared as the second one is merged, the error agent raises what does not
+agree, the decision matrix asks the architect, the migration waits for a person although everything else is left to the
+checks, and the finding is closed by the next comparison, with the commit that mended it. Killed, it ends alike.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,56 +16,54 @@ from typing import Any
 import pytest
 import yaml
 from tests.support import repos
-from tests.support.cli import swarm
+from tests.support.artifacts import needs_validators
+from tests.support.cli import kill_engine, swarm, wait_until
 
 from swarm_core.client import SwarmClient
+from swarm_core.documents import error_report, recovery_actions
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.events import Event
 from swarm_core.vocabulary.view import RunView
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(240)
 CONFIG = """\
 adapter: scripted
 script: scripts
+artifacts: strict
 services:
-  database:
-    directories: ["database", "migrations"]
-  backend:
-    directories: ["backend"]
-  reviewer:
-    access_level: global_read
-    directories: ["/"]
+  backend: {directories: ["backend"]}
+  database: {directories: ["database", "migrations"]}
 checks:
-  - {name: migration-up-down, command: "python3 updown.py"}
+  - {name: tests, command: "true"}
+  - {name: migrations, kind: migration_up_down}
+gates:
+  profile: autonomous
+  migrations: ["migrations/**"]
 """
-SCHEMA = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n"
-CONTRACT = "Customer: {id: integer, name: string, phone_number: string}\n"
-UPDOWN = """\
-import pathlib, sqlite3
-
-def columns(base):
-    return [row[1] for row in base.execute("PRAGMA table_info(customers)")]
-
-base = sqlite3.connect(":memory:")
-base.executescript(pathlib.Path("database/schema.sql").read_text())
-before = columns(base)
-for up in sorted(pathlib.Path("migrations").glob("*.up.sql")):
-    base.executescript(up.read_text())
-    assert columns(base) != before, "up changes nothing"
-    base.executescript(up.with_name(up.name.replace(".up.", ".down.")).read_text())
-    assert columns(base) == before, "down does not undo up"
-    base.executescript(up.read_text())
-print("columns:", columns(base))
+REGISTRY = """\
+artifact_types:
+  database_schema: {producer: database-architect, consumers: ALL, format: sql, path: artifacts/database-schema.sql}
+  api_contracts: {producer: backend-agent, consumers: ALL, format: openapi, path: artifacts/api-contracts.yml}
 """
+SCHEMA = "CREATE TABLE customers (\n  id INTEGER PRIMARY KEY,\n  name TEXT NOT NULL\n);\n"
+WIDER = SCHEMA.replace("NOT NULL\n", "NOT NULL,\n  phone_number TEXT\n")
+CONTRACT = """\
+openapi: 3.0.0
+info: {title: Customers, version: "1"}
+paths: {}
+components:
+  schemas:
+    Customer:
+      type: object
+      properties:
+        id: {type: integer}
+        name: {type: string}
+        phone_number: {type: string}
+"""
+FIRST = f"-- up\n{SCHEMA}-- down\nDROP TABLE customers;\n"
 UP = "ALTER TABLE customers ADD COLUMN phone_number TEXT;\n"
-DOWN = "ALTER TABLE customers DROP COLUMN phone_number;\n"
-FOUND = {
-    "title": "phone_number is not in the schema",
-    "severity": "HIGH",
-    "location": "database/schema.sql:1",
-    "issue": "backend/contract.yml has Customer.phone_number, the table customers has no such column.",
-    "fix": "Add migrations/002_add_phone_number, up and down.",
-    "verification": "check:migration-up-down",
-}
+MIGRATION = f"-- up\n{UP}-- down\nALTER TABLE customers DROP COLUMN phone_number;\n"
+MIGRATED = "migrations/002_phone_number.sql"
 
 
 def call(tool: str, **args: Any) -> dict[str, Any]:
@@ -73,90 +74,182 @@ def turns(task: str, *calls: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"when": {"task": task}, "do": [each]} for each in calls]
 
 
+def write(path: str, content: str) -> dict[str, Any]:
+    return call("Write", file_path=path, content=content)
+
+
+def planned(key: str, title: str, service: str) -> dict[str, Any]:
+    return {"key": key, "title": title, "description": title, "assigned_to": service}
+
+
 SCRIPTS = {
     "architect": [
-        *turns(
-            "task_000",
-            call(
-                "plan_tasks",
-                tasks=[
-                    {"key": "c", "title": "Contract", "description": "Write it", "assigned_to": "backend"},
-                    {
-                        "key": "r",
-                        "title": "Compare contract and schema",
-                        "description": "Look",
-                        "assigned_to": "reviewer",
-                        "dependencies": ["c"],
-                    },
-                ],
-            ),
-        ),
-        *turns("task_0*", call("change_plan")),
+        *turns("Plan*", call("plan_tasks", tasks=[planned("contract", "Contract", "backend")])),
+        *turns("Clarify*", call("change_plan", tasks=[planned("column", "Migrate the phone number", "database")])),
     ],
     "backend": turns(
-        "task_001",
-        call("Write", file_path="backend/contract.yml", content=CONTRACT),
-        call("handoff", what_i_did="Wrote the contract"),
+        "Contract", write("artifacts/api-contracts.yml", CONTRACT), call("handoff", what_i_did="Wrote the contract")
     ),
-    "reviewer": [
-        *turns(
-            "task_002",
-            call("Read", file_path="backend/contract.yml"),
-            call("Read", file_path="database/schema.sql"),
-            call("finding", **FOUND),
-            call("ask_architect", question="Is the contract right, or the schema?", default="the contract is"),
-            call("handoff", what_i_did="Compared them"),
-        ),
-        *turns("task_0*", call("Glob", pattern="migrations/*"), call("handoff", what_i_did="It is there now")),
-    ],
     "database": turns(
-        "task_0*",
-        call("Write", file_path="migrations/002_add_phone_number.up.sql", content=UP),
-        call("Write", file_path="migrations/002_add_phone_number.down.sql", content=DOWN),
-        call("handoff", what_i_did="Added the migration, up and down"),
+        "Migrate*",
+        write(MIGRATED, MIGRATION),
+        write("artifacts/database-schema.sql", WIDER),
+        call("handoff", what_i_did="Added the column, up and down"),
     ),
 }
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
+    needs_validators()
     root = tmp_path / "eco"
     repos.small(root)
-    for name, text in (("multi-agent.yaml", CONFIG), ("updown.py", UPDOWN), ("database/schema.sql", SCHEMA)):
+    files = {
+        "multi-agent.yaml": CONFIG,
+        ".agent-artifacts/registry.yml": REGISTRY,
+        "artifacts/database-schema.sql": SCHEMA,
+        "migrations/001_customers.sql": FIRST,
+        **{f"scripts/{name}.yaml": yaml.safe_dump(script) for name, script in SCRIPTS.items()},
+    }
+    for name, text in files.items():
         repos.write(root, name, text)
-    repos.git(root, "add", "updown.py", "database")
-    repos.git(root, "commit", "-qm", "schema")
-    for name, script in SCRIPTS.items():
-        repos.write(root, f"scripts/{name}.yaml", yaml.safe_dump(script))
+    repos.commit_all(root, "customers without phones")
     yield root
     swarm("stop", cwd=root)
 
 
-def test_an_inconsistency_is_migrated_behind_a_gate_and_closed_with_the_real_commit(root: Path) -> None:
-    done = swarm("run", "Customers with phones", "--headless", "--yes", "--speed", "0", cwd=root)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    client = SwarmClient(root)
-    run = client.latest()
-    assert run is not None
-    events: list[Event] = client.reader(run).poll(max_bytes=1 << 24)
-    view = RunView.of(events)
+class Played:
+    """The run to its end. The operator says yes to what waits, and kills the engine as each moment is seen."""
 
+    def __init__(self, root: Path, kill_at: str = "") -> None:
+        self.root, self.client = root, SwarmClient(root)
+        self.client.ensure_engine()
+        item = self.client.start_run("Customers with phones", {"speed": 0})
+        answer = wait_until("the engine's answer", lambda: self.client.answer(item))
+        assert answer.result == "applied", answer.reason
+        self.run, self.kill_at, self.opened = answer.run, kill_at, list[Gate]()
+        self.events: list[Event] = []
+        self.reader = self.client.reader(self.run)
+        self.view = wait_until("the end of the run", self._look, timeout_s=150)
+        self.events += self.reader.poll(max_bytes=1 << 24)
+        assert not self.kill_at, "it was never killed"
+
+    def _look(self) -> RunView | None:
+        self.events += self.reader.poll(max_bytes=1 << 24)
+        if self.kill_at and self.is_at(self.kill_at):
+            self.kill_at = ""
+            kill_engine(self.client)
+        if not self.client.engine().is_alive:
+            self.client.ensure_engine()
+        view = self.client.view(self.run)
+        for gate in view.open_gates:
+            if (gate.id, gate.evidence) not in [(one.id, one.evidence) for one in self.opened]:
+                self.opened.append(gate)
+                self.client.decide(self.run, gate.id, "approve", "", gate.evidence)
+        return view if view.is_over else None
+
+    def is_at(self, moment: str) -> bool:
+        kind, _, task = moment.partition(" ")
+        return any(event.kind == kind and (not task or event.task == task) for event in self.events)
+
+    def count(self, kind: str) -> int:
+        return sum(event.kind == kind for event in self.events)
+
+
+@pytest.mark.parametrize(
+    ("kill_at", "crash"),
+    [
+        ("", ""),
+        ("finding.opened", ""),
+        ("gate.opened task_003", ""),
+        ("", "after_merge_before_record:2"),
+        ("merge.completed task_003", ""),
+    ],
+    ids=["calm", "killed-when-found", "killed-at-the-gate", "killed-in-the-merge", "killed-after-the-merge"],
+)
+def test_what_does_not_agree_is_migrated_behind_a_gate_and_closed_with_the_real_commit(
+    root: Path, kill_at: str, crash: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if crash:
+        monkeypatch.setenv("SWARM_CRASH_AT", crash)
+    play = Played(root, kill_at)
+    view = play.view
+
+    # found by itself, with the place, once
     (finding,) = view.findings.values()
-    assert (finding.owner, finding.status, finding.resolution) == ("database", "closed", "verified")
-    assert any(event.kind == "tasks.requested" for event in events)  # the clarification
-    gate = view.latest_gate("merge", finding.task)
+    assert (finding.raised_by, finding.category, finding.severity) == ("error-agent", "inconsistency", "HIGH")
+    assert finding.location == "artifacts/api-contracts.yml:11"
+    assert "artifacts/database-schema.sql:1" in finding.issue
+    assert "'phone_number'" in finding.title
+    # asked about by the rule, once, and answered with one task
+    (firing,) = view.firings.values()
+    assert (firing.rule, firing.fact.key) == ("error_agent.if_inconsistency_detected", f"finding:{finding.id}")
+    clarified = view.tasks["task_002"]
+    assert clarified.title.startswith("Clarify: ")
+    assert (clarified.assigned_to, clarified.created_by) == ("architect", "matrix")
+    assert list(view.tasks) == ["task_000", "task_001", "task_002", "task_003"], "nobody works on it twice"
+    assert [(e.data["finding"], e.data["task"]) for e in play.events if e.kind == "finding.fix_started"] == [
+        (finding.id, "task_003")
+    ]
+    # the migration is the operator's, and nothing else is; both ways really ran
+    assert {gate.id for gate in play.opened} == {gate.id for gate in view.gates.values() if gate.by != "rule"}
+    assert [(gate.place, gate.task, gate.aspects) for gate in play.opened[-1:]] == [
+        ("merge", "task_003", ("migration",))
+    ]
+    gate = view.latest_gate("merge", "task_003")
     assert gate is not None
-    assert (gate.verdict, gate.status) == ("approve", "passed")
-    assert [(check.name, check.has_passed) for check in gate.checks] == [("migration-up-down", True)]
-    assert finding.commit == view.merges[finding.task].merged_as
-    assert "002_add_phone_number.up.sql" in repos.git(root, "show", "--stat=200", "-m", finding.commit)
-    report = (root / ".runs" / run / "error-reports.md").read_text()
-    assert f"Auto-fixed in commit {finding.commit}" in report
+    assert ("migrations", True) in [(check.name, check.has_passed) for check in gate.checks]
+    document = play.client.document(play.run, gate).decode()
+    assert "✓ migrations" in document
+    assert "2 migrations, up and down" in document
+    # closed by the next comparison, with the commit of the merge, which is on the line and has landed
+    merged = view.merges["task_003"].merged_as
+    assert (finding.status, finding.resolution, finding.commit) == ("closed", "verified", merged)
+    assert view.run.integration == repos.git(root, "rev-parse", "HEAD")
+    repos.git(root, "merge-base", "--is-ancestor", merged, "HEAD")
+    assert MIGRATED in repos.git(root, "show", "--stat=200", "-m", "--first-parent", merged)
+    assert (view.run.landed, view.run.outcome) == (True, "clean")
+    assert firing.settled
+    assert [play.count(kind) for kind in ("finding.opened", "rule.fired", "finding.closed", "finding.fixed")] == [1] * 4
+    assert [event.task for event in play.events if event.kind == "merge.completed"] == ["task_001", "task_003"]
+    _is_in_the_papers(play, finding.id, merged)
+    _is_told(play, finding.id, merged)
+    assert migrated(root) == ["id", "name", "phone_number"]
 
+
+def _is_in_the_papers(play: Played, finding: str, merged: str) -> None:
+    """They follow the journal with a short delay."""
+    directory = play.root / ".runs" / play.run
+
+    def issues() -> tuple[error_report.Issue, ...]:
+        return error_report.parse((directory / "error-reports.md").read_text()).issues
+
+    status = f"Auto-fixed in commit {merged}"
+    wait_until("the report of what became of it", lambda: [one.status for one in issues()] == [status])
+    assert [one.id for one in issues()] == [finding]
+    (action,) = recovery_actions.parse((directory / "recovery-actions.yml").read_text())
+    assert (action.kind, action.task, action.status, action.commit) == ("fix", "task_003", "closed", merged)
+
+
+def _is_told(play: Played, finding: str, merged: str) -> None:
+    told = swarm("findings", "--all", cwd=play.root).stdout
+    assert finding in told
+    assert f"commit {merged[:12]}" in told
+    decisions = swarm("decisions", cwd=play.root).stdout
+    assert "if_inconsistency_detected" in decisions
+    assert "task_002 (architect)" in decisions
+    lineage = swarm("trace", MIGRATED, cwd=play.root).stdout
+    assert "task_003" in lineage
+    assert merged[:8] in lineage
+    assert json.loads(swarm("decisions", "--json", cwd=play.root).stdout)["firings"][0]["settled"]
+    assert swarm("replay", "--check", cwd=play.root).returncode == 0
+
+
+def migrated(root: Path) -> list[str]:
+    """The columns of customers after what is on the operator's branch ran on a database of our own."""
     base = sqlite3.connect(":memory:")
-    base.executescript((root / "database/schema.sql").read_text())
-    base.executescript((root / "migrations/002_add_phone_number.up.sql").read_text())
-    assert "phone_number" in [row[1] for row in base.execute("PRAGMA table_info(customers)")]
+    for path in sorted((root / "migrations").glob("*.sql")):
+        base.executescript(path.read_text().partition("-- down")[0])
+    columns = [row[1] for row in base.execute("PRAGMA table_info(customers)")]
     base.close()
-    told = swarm("lineage", "migrations/002_add_phone_number.up.sql", cwd=root).stdout
-    assert "Fix W-002-1" in told
+    return columns

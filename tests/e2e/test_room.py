@@ -11,6 +11,7 @@ from tests.support.terminal import Terminal
 
 from swarm_core.client import SwarmClient
 from swarm_core.demo.repository import create
+from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
 
@@ -25,6 +26,10 @@ def stop(client: SwarmClient) -> None:
     wait_until("the engine's end", lambda: not client.engine().is_alive)
 
 
+def heading(gate: Gate) -> str:
+    return f"{'+'.join((gate.place, *gate.aspects))} gate"
+
+
 def decide(terminal: Terminal, client: SwarmClient, place: str, key: str, comment: str = "") -> None:
     """Open the next gate, read it for longer than its keys are dead, decide, and wait for the engine's word."""
     run = client.runs()[-1]
@@ -33,7 +38,7 @@ def decide(terminal: Terminal, client: SwarmClient, place: str, key: str, commen
     )
     terminal.wait_for("waiting for you")
     terminal.press("n")
-    terminal.wait_for(gate.id, f"{place} gate")
+    terminal.wait_for(gate.id, heading(gate))
     terminal.watch(READING_S)
     terminal.press(key)
     if comment:
@@ -43,6 +48,24 @@ def decide(terminal: Terminal, client: SwarmClient, place: str, key: str, commen
     terminal.wait_for("accepted #")
     terminal.press("esc")
     terminal.wait_for(IN_THE_ROOM)
+
+
+def approve_next(terminal: Terminal, client: SwarmClient) -> str:
+    """Approve the gate that the room opens next, whichever it is; returns its place."""
+    run = client.runs()[-1]
+    wait_until("a gate", lambda: client.view(run).open_gates)
+    terminal.wait_for("waiting for you")
+    terminal.press("n")
+    terminal.wait_for("gate · open · asked by")
+    gates = client.view(run).gates.values()
+    gate = next(g for g in gates if g.id in terminal.text and heading(g) in terminal.text)
+    terminal.watch(READING_S)
+    terminal.press("a")
+    terminal.wait_for("accepted #")
+    terminal.press("esc")
+    terminal.wait_for(IN_THE_ROOM)
+    wait_until("the decision", lambda: client.view(run).gates[gate.id].status != "open")
+    return gate.place
 
 
 def test_an_operator_rejects_approves_and_lands_by_keyboard(tmp_path: Path) -> None:
@@ -61,8 +84,8 @@ def test_an_operator_rejects_approves_and_lands_by_keyboard(tmp_path: Path) -> N
     backend = "task_002"
     wait_until("the task's second round", lambda: client.view(run).tasks[backend].iteration == 2)
     decide(terminal, client, "merge", "a")
-    decide(terminal, client, "merge", "a")
-    decide(terminal, client, "merge", "a")
+    # what the architect makes of a rule that fired, the dashboard, the tests and the migration, as they come
+    assert sorted(approve_next(terminal, client) for _ in range(4)) == ["merge", "merge", "merge", "plan"]
     assert git(root, "rev-parse", "main") == before
     decide(terminal, client, "landing", "a")
     terminal.wait_for("landed")
@@ -107,9 +130,10 @@ def test_an_operator_pauses_halts_and_rolls_back_by_keyboard(tmp_path: Path) -> 
     terminal.wait_for("architect-1", "Gates")
     decide(terminal, client, "plan", "a")
     run = client.runs()[-1]
-    for key, pause in (("p", "pause"), ("r", ""), ("H", "halt"), ("r", "")):
+    for key, pause, word in (("p", "pause", "‖ paused"), ("r", "", ""), ("H", "halt", "■ halted"), ("r", "", "")):
         terminal.press(key)
         wait_until(f"{pause or 'going on'} by {key}", partial(_is_held, client, run, pause))
+        terminal.wait_for(word)  # the room has to know of it before the next key means anything
     decide(terminal, client, "merge", "a")
     wait_until("the second merge gate", lambda: client.view(run).open_gates)
     terminal.press("w", "G", "R")

@@ -142,18 +142,24 @@ def _all(kind: type[SwarmError]) -> Iterator[type[SwarmError]]:
 
 
 def test_worktrees_that_cannot_be_written_are_a_reason_the_operator_sees(tmp_path: Path) -> None:
+    """The run is halted with it; resumed when they can be written, it goes on as if nothing had happened."""
     client = repository(tmp_path / "repo")
     run = begin(client)
     gate_opens(client, run)
     with read_only(client.layout.run(run).state_dir):
         approve(client, run)  # the plan: now the services need worktrees
 
-        def noted() -> str:
-            view = client.view(run)
+        def noted() -> bool:
             notes = [event.data["text"] for event in events(client, run) if event.kind == "run.note"]
-            said = f"{view.run.reason} {' '.join(notes)}"
-            return said if "Read-only file system" in said else ""
+            return len([note for note in notes if "Read-only file system" in note]) == 2  # of both services
 
         wait_until("a reason", noted, timeout_s=30)
+        wait_until("a halt", lambda: client.view(run).run.status == "halted")
+        assert "has no worktree" in client.view(run).run.reason
+    client.ask("run.resume", run)
+    wait_until("the run to go on", lambda: client.view(run).run.status == "running")
+    view = drive(client, run)
+    assert view.run.landed
+    assert [task.attempt for task in view.tasks.values()] == [1] * len(view.tasks)
     end(client)
     assert verify(client.layout.run(run).journal) == len(events(client, run))

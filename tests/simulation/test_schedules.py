@@ -72,6 +72,23 @@ def test_in_a_world_without_faults_every_task_is_done_and_landed() -> None:
         assert ending.data["landed"], ending.data
 
 
+def test_with_findings_and_rules_every_run_ends_and_no_finding_is_given_out_twice_at_a_time() -> None:
+    reports = [play(seed, rates=Rates(agent_finds=0.4)) for seed in range(8)]
+
+    for seed, report in enumerate(reports):
+        assert report.violation is None, f"seed {seed}: {report.violation}"
+        fixing: set[str] = set()
+        for event in report.events:
+            name = str(event.data.get("finding", ""))
+            if event.kind == "finding.fix_started":
+                assert name not in fixing, f"seed {seed}: {name}"
+                fixing.add(name)
+            elif event.kind.startswith("finding."):
+                fixing.discard(name)
+    for kind in ("finding.fix_started", "finding.fixed", "rule.fired", "action.done", "rule.settled"):
+        assert any(_count(report, kind) for report in reports), kind
+
+
 def _count(report: Report, kind: str) -> int:
     return sum(event.kind == kind for event in report.events)
 

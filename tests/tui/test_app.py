@@ -17,8 +17,9 @@ from swarm_core.client import SwarmClient
 from swarm_core.journal.lines import decode
 from swarm_core.journal.projections import prepare
 from swarm_core.vocabulary.errors import JournalError
-from swarm_core.vocabulary.events import Draft
+from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.layout import RepoLayout
+from swarm_core.vocabulary.view import RunView
 
 OTHER = "20261120-090000-an-older-goal"
 
@@ -219,6 +220,11 @@ def evil_patch() -> str:
     )
 
 
+def events_of(r: Recorder) -> list[Event]:
+    pairs = enumerate(zip(r.drafts, r.stamps, strict=True), 1)
+    return [Event(n, ts, RUN, d.kind, d.data, d.actor, d.task, d.agent, d.phase) for n, (d, ts) in pairs]
+
+
 def record_evil(root: Path) -> None:
     """A run in which every text that is not the engine's own is hostile."""
     layout = RepoLayout(root)
@@ -245,6 +251,20 @@ def record_evil(root: Path) -> None:
     r.gate(2, "merge", EVIL, evil_patch(), "task_002", **told)
     r.add("gate.decided", "task_002", gate="gate_002", verdict="reject", note=EVIL, by=EVIL)
     r.add(EVIL, "task_001", "db-1", **{EVIL: EVIL})
+    texts = dict.fromkeys(("title", "severity", "location", "owner", "issue", "fix", "verification", "category"), EVIL)
+    for name in ("W-1", f"W-{EVIL}"):
+        r.add("finding.opened", "task_001", "db-1", finding=name, **texts)
+    r.add("finding.fix_started", None, None, finding="W-1", owner=EVIL, reason=EVIL)
+    r.add("question.raised", "task_001", "db-1", question=EVIL, text=EVIL, default=EVIL, risk=EVIL, options=[EVIL])
+    r.add("artifact.written", "task_001", "db-1", path=EVIL, type=EVIL, sha256=EVIL, inputs=[[EVIL, EVIL]])
+    r.add("artifact.rejected", None, None, path=EVIL, reason=EVIL, faults=[EVIL])
+    r.add("matrix.adopted", None, None, path=EVIL, rules=[{"id": EVIL, "condition": EVIL, "do": [EVIL], "place": EVIL}])
+    r.add("incident.opened", None, None, incident="incident_1", trigger=EVIL, reason=EVIL)
+    fact = RunView.of(events_of(r)).facts["incident:incident_1"]
+    fired = {"firing": EVIL, "rule": EVIL, "fact": fact.key, "evidence": fact.evidence, "why": EVIL}
+    r.add("rule.fired", None, None, **fired, actions=[EVIL], notify=[EVIL])
+    r.add("action.done", None, None, firing=EVIL, action=EVIL, result=EVIL)
+    r.add("message.written", None, None, firing=EVIL, to=EVIL, text=EVIL)
     write_journal(layout.run(RUN).journal, RUN, r.drafts, r.stamps)
     write_log(layout, "db-1", *((kind, EVIL) for kind in ("say", "think", "tool", "result", "denied", "note", EVIL)))
     with open(layout.run(RUN).log("db-1"), "ab") as log:
@@ -282,6 +302,12 @@ async def assert_harmless(at: Visit) -> None:
         ("b", "down", "d"),
         ("at",),
         ("n", "ctrl+p"),
+        ("v", "1", "enter"),
+        ("v", "2", "enter", "c"),
+        ("v", "2", "G"),
+        ("v", "3", "enter", "a"),
+        ("v", "4", "enter", "w"),
+        ("v", "1", "k", "j"),
     ],
     ids="-".join,
 )

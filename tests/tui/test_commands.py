@@ -15,6 +15,7 @@ from swarm_tui import commands
 from swarm_tui.app import ControlRoom
 from swarm_tui.screens.control import ControlScreen
 from swarm_tui.screens.document import DocumentScreen
+from swarm_tui.screens.evidence import EvidenceScreen
 from swarm_tui.screens.gate import GateScreen
 from swarm_tui.screens.help import help_rows
 from swarm_tui.screens.start import RunsScreen, StartScreen
@@ -27,6 +28,7 @@ OWNERS = {
     "run": (ControlScreen,),
     "runs": (StartScreen, RunsScreen),
     "gate": (GateScreen,),
+    "evidence": (EvidenceScreen,),
     "diff": (Document, DocumentScreen),
     "global": (ControlRoom,),
 }
@@ -42,6 +44,9 @@ COVERED = (
     ("room", "global"),
     ("diff", "gate"),
     ("gate", "global"),
+    ("list", "evidence"),
+    ("diff", "evidence"),
+    ("evidence", "global"),
 )
 """Scopes that hold at once: the first is asked first."""
 
@@ -100,7 +105,10 @@ async def test_the_palettes_together_hold_every_command_and_none_twice(tmp_path:
         await at.press("escape", "s")
         runs = offered(at)
         assert len(runs) == len(set(runs))
-        assert {*seen, *gate, *runs} == titles(*commands.SCOPES)
+        await at.press("escape", "v")
+        evidence = offered(at)
+        assert len(evidence) == len(set(evidence))
+        assert {*seen, *gate, *runs, *evidence} == titles(*commands.SCOPES)
 
 
 async def test_the_palette_does_what_it_offers(tmp_path: Path) -> None:
@@ -115,7 +123,7 @@ async def test_a_command_without_a_place_to_go_back_to_is_not_offered(tmp_path: 
         assert not [title for title in offered(at) if title.startswith("Back")]
 
 
-@pytest.mark.parametrize("first", ["room", "gate"])
+@pytest.mark.parametrize("first", ["room", "gate", "evidence"])
 def test_the_help_lists_every_command_and_the_place_one_came_from_first(first: str) -> None:
     rows = ["".join(text for text, _ in row) for row in help_rows(first)]
     assert rows[0].strip() == commands.SCOPES[first]

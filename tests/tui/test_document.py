@@ -11,7 +11,7 @@ from tests.support.repos import commit_all, git, small, write
 from tests.support.room import screen_segments, visit
 
 from swarm_tui.screens.document import FileList
-from swarm_tui.widgets.document import Document, rows_of
+from swarm_tui.widgets.document import Document, patch_of, rows_of
 
 
 def styled(text: str) -> list[tuple[str, str]]:
@@ -200,3 +200,14 @@ def test_what_a_plan_changes_is_told_from_the_words_about_it() -> None:
     assert styles["task_003 → backend  the page needs the API first"] == ["plain", "tool", "plain"]
     assert styles["task_004  no need"] == ["plain", "tool", "plain"]
     assert styles["task_009  is no task of this plan"] == ["plain", "plain"]
+
+
+def test_one_files_part_of_a_patch_is_its_own_whatever_its_content_says() -> None:
+    lying = "diff --git a/x b/x"
+    text = (
+        f"gate\n  {lying}\n\ndiff --git a/y b/y\n@@ -1,2 +1,2 @@\n {lying}\n+{lying}\n-old\n"
+        "diff --git a/x b/x\n@@ -1 +1 @@\n-1\n+2\ndiff --git a/z b/z\n"
+    )
+    assert patch_of(text, "x") == "diff --git a/x b/x\n@@ -1 +1 @@\n-1\n+2"
+    assert patch_of(text, "y").count(lying) == 2
+    assert patch_of(text, "w") == ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.findings import BLOCKED, finding
 from tests.support.recorded import RUN, merge_document
 from tests.support.room import Visit, visit
 from textual.widgets import Input
@@ -220,6 +221,46 @@ async def test_force_needs_the_gates_id_typed(tmp_path: Path) -> None:
         (item,) = at.inbox()
         found = [item["data"][key] for key in ("verdict", "typed", "note")]
         assert found == ["force", "gate_003", "seen by hand"]
+
+
+async def test_what_stands_in_the_way_is_readable_with_its_next_step(tmp_path: Path) -> None:
+    said = "tests: fail on task_004 (testing_agent.if_tests_fail): mend it, or take it on you"
+    async with visit(tmp_path, "landing", size=(80, 24)) as at:
+        again = Draft("gate.invalidated", {"gate": "gate_006", "reason": "a rule fired"})
+        checks = [{"name": "tests", "passed": False, "status": "fail", "required": True}]
+        told = {"gate": "gate_006", "evidence": "0" * 64, "checks": checks, "blockers": [said] * 6}
+        await at.happen(*BLOCKED, again, Draft("gate.opened", told))
+        await at.press("n")
+        text = " ".join(at.text.split())
+        assert text.count("mend it, or take it on you") == 2
+        assert "4 more are in the way" in text
+        assert "v shows which rule blocks; w there waives it" in text
+        assert "m measures again when it is mended: until then neither a nor f passes" in text
+        await at.press("v")
+        assert at.place == "EvidenceScreen"
+        assert "▸4 Decisions (1)" in at.text
+        await at.press("escape")
+        assert at.place == "GateScreen"
+
+
+@pytest.mark.parametrize(("place", "refused"), [("merge", "where a plain yes is refused"), ("phase", "passes it with")])
+async def test_a_gate_that_can_be_forced_says_how_and_what_it_leaves(tmp_path: Path, place: str, refused: str) -> None:
+    async with visit(tmp_path, "two at work", size=(80, 24)) as at:
+        checks = [{"name": "coverage", "passed": False, "status": "fail"}]
+        about = {"gate": "gate_009", "place": place, "title": "G5", "round": 1}
+        shown = {"gate": "gate_009", "evidence": "0" * 64, "checks": checks}
+        await at.happen(finding(), Draft("gate.evaluating", about), Draft("gate.opened", shown))
+        await at.press("n")
+        text = " ".join(at.text.split())
+        assert refused in text
+        assert "type gate_009; the run ends with issues, 1 open finding on record" in text
+
+
+async def test_a_gate_without_anything_in_the_way_names_no_other_way(tmp_path: Path) -> None:
+    async with visit(tmp_path) as at:
+        await at.press("n")
+        assert "measures again" not in at.text
+        assert "passes it with" not in at.text
 
 
 async def test_a_gate_is_put_off_and_measured_again(tmp_path: Path) -> None:

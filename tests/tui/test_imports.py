@@ -51,7 +51,7 @@ def test_the_room_loads_no_model_no_git_and_no_part_of_the_engine(code: str) -> 
 
 def test_screens_that_are_not_in_sight_are_not_loaded_first() -> None:
     modules = loaded_by("import swarm_tui.app")
-    later = [f"swarm_tui.screens.{name}" for name in ("gate", "document", "activity", "help", "start")]
+    later = [f"swarm_tui.screens.{name}" for name in ("gate", "document", "activity", "help", "start", "evidence")]
     assert within(modules, *later) == []
 
 

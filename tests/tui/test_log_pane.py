@@ -7,13 +7,14 @@ from collections import UserList
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.cells import cell_len
 from tests.support.panes import Stage
 from tests.support.room import visit, write_log
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from swarm_tui.panes.agent import AgentPane
 from swarm_tui.widgets.line_pane import Row
-from swarm_tui.widgets.log_pane import KEPT_LINES, LogPane
+from swarm_tui.widgets.log_pane import KEPT_LINES, LogPane, wrapped
 
 HEIGHT = 10
 MOST = KEPT_LINES + KEPT_LINES // 8 + 1
@@ -189,3 +190,15 @@ async def test_a_log_that_was_deleted_and_begun_anew_is_read_again(tmp_path: Pat
         await at.settled()
         await at.log("testing-1", ("say", "a new beginning"))
         assert "a new beginning" in at.text
+
+
+def test_a_list_of_pieces_is_broken_between_them_and_nothing_of_it_is_lost() -> None:
+    pieces = [(f" ✓ check-{number} 32 passed, 0 failed, 0 skipped, 1.3 s", "good") for number in range(6)]
+    for width in (40, 80, 120, 200):
+        rows = wrapped([(" checks ", "muted"), *pieces], width)
+        lines = ["".join(text for text, _ in row) for row in rows]
+        assert all(cell_len(line) <= width for line in lines)
+        said = " ".join(" ".join(lines).split())
+        assert said == " ".join(" ".join(text for text, _ in [(" checks ", ""), *pieces]).split())
+        if width >= 80:
+            assert all(line.count("✓") == line.count("1.3 s") for line in lines), "no piece is torn apart"

@@ -16,7 +16,8 @@ from tests.support.recorded import RUN
 from tests.support.room import Visit, visit, write_pulse
 
 from swarm_core.vocabulary.events import Draft
-from swarm_tui.screens.steering import ASKED_S, SAID_S, Steering
+from swarm_tui.screens.requests import ASKED_S, SAID_S
+from swarm_tui.screens.steering import Steering
 
 PAUSED = Draft("run.paused", {"mode": "pause", "reason": "the operator paused the run"})
 HALTED = Draft("run.halted", {"mode": "halt", "reason": "task_003: the API answered 401 (invalid x-api-key)"})

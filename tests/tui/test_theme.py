@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.findings import ARTIFACTS, BLOCKED, finding, question
 from tests.support.room import screen_segments, visit
 from textual.theme import Theme
 
@@ -71,7 +72,8 @@ async def test_what_is_painted_can_be_read(name: str, tmp_path: Path) -> None:
     async with visit(tmp_path) as at:
         at.room.theme = name
         await at.settled()
-        for keys in ((), ("n",), ("escape", "at")):
+        await at.happen(*BLOCKED, *ARTIFACTS, finding(), question())
+        for keys in ((), ("n",), ("escape", "at"), ("escape", "v"), ("1",), ("2",), ("3", "enter")):
             await at.press(*keys)
             weak = set()
             for segment in screen_segments(at.room):

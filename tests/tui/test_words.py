@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from rich.cells import cell_len
 
 from swarm_core.vocabulary.entities import Usage
 from swarm_tui import words
+from swarm_tui.words import fit
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,11 @@ from swarm_tui import words
 )
 def test_the_hit_rate_is_shown_where_something_was_cached(usage: Usage, shown: str) -> None:
     assert words.cached(usage) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "wanted"), [("ab", 4, "ab  "), ("abcd", 3, "ab…"), ("日本語", 4, "日 …"), ("日本", 5, "日本 ")]
+)
+def test_a_text_fits_in_cells_not_in_characters(text: str, width: int, wanted: str) -> None:
+    assert fit(text, width) == wanted
+    assert cell_len(fit(text, width)) == width

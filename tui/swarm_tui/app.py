@@ -21,15 +21,16 @@ from swarm_core.client import SwarmClient
 from swarm_core.journal.tail import JournalReader
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.clock import Clock, SystemClock
-from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_tui import commands, theme
 from swarm_tui.local import LocalWorks
+from swarm_tui.past import Past
 from swarm_tui.runs import FOLLOWED, Runs
 from swarm_tui.screens.base import RoomScreen
 from swarm_tui.screens.control import ControlScreen
 from swarm_tui.screens.small import SmallScreen, is_too_small
 from swarm_tui.store import KEPT_EVENTS, Store
+from swarm_tui.ways import Ways
 
 FRAME_S = 1 / 15
 PULSE_S = 0.5
@@ -37,7 +38,7 @@ RUNS_PULSES = 4
 """At every so many pulses the other runs are looked at."""
 
 
-class ControlRoom(LocalWorks):
+class ControlRoom(LocalWorks, Ways):
     """One repository's swarm on one terminal. ``run`` None shows the list of runs."""
 
     TITLE = "swarm-tui"
@@ -55,6 +56,7 @@ class ControlRoom(LocalWorks):
         self.clock = clock or SystemClock()
         self.store: Store | None = None
         self.runs = Runs(client)
+        self.past: Past | None = None
         self._reader: JournalReader | None = None
         self._is_loading = False
         self._is_looking = False
@@ -98,6 +100,9 @@ class ControlRoom(LocalWorks):
             await self.pop_screen()
         if self._reader is not None:
             self._reader.close()
+        if self.past is not None:
+            self.past.close()
+        self.past = Past(self.client, store.run)
         self.store, self._reader, self.run_id = store, reader, store.run
         await self._begin_with(ControlScreen())
         gc.collect()
@@ -160,8 +165,7 @@ class ControlRoom(LocalWorks):
             return
         self.store.engine = self.client.engine()
         for screen in self._screens():
-            if isinstance(screen, ControlScreen):
-                screen.pulse()
+            screen.pulse()
         if self._pulses % RUNS_PULSES == 0:
             self.look_at_runs(FOLLOWED)
         self._pulses += 1
@@ -179,28 +183,6 @@ class ControlRoom(LocalWorks):
         for screen in self._screens()[-1:]:
             screen.told()
 
-    # -- going places
-
-    def open_gate(self, gate: str) -> None:
-        from swarm_tui.screens.gate import GateScreen
-
-        self.push_screen(GateScreen(gate))
-
-    def open_document(self, gate: Gate) -> None:
-        from swarm_tui.screens.document import DocumentScreen
-
-        self.push_screen(DocumentScreen(gate))
-
-    def open_activity(self) -> None:
-        from swarm_tui.screens.activity import ActivityScreen
-
-        self.push_screen(ActivityScreen())
-
-    def open_runs(self) -> None:
-        from swarm_tui.screens.start import RunsScreen
-
-        self.push_screen(RunsScreen())
-
     # -- commands of every place
 
     def action_next_gate(self) -> None:
@@ -211,11 +193,15 @@ class ControlRoom(LocalWorks):
             self.open_gate(gate.id)
 
     def action_help(self) -> None:
-        from swarm_tui.screens.gate import GateScreen
-        from swarm_tui.screens.help import HelpScreen
+        self.open_help(self.screen.scope if isinstance(self.screen, RoomScreen) else "room")
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen("gate" if isinstance(self.screen, GateScreen) else "room"))
+    def action_evidence(self) -> None:
+        if self.store is None:
+            self.notify(
+                "Open a run first: its artifacts, findings, questions and decisions are shown here.", markup=False
+            )
+        else:
+            self.open_evidence(self.screen.section_wanted if isinstance(self.screen, RoomScreen) else "")
 
     def action_toggle_theme(self) -> None:
         self.theme = theme.LIGHT if self.theme == theme.DARK else theme.DARK

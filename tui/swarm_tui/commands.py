@@ -15,6 +15,7 @@ SCOPES = {
     "run": "In the room: the run and its tasks, and other runs",
     "runs": "In the list of runs",
     "gate": "At a gate",
+    "evidence": "In the evidence: artifacts, findings, questions, decisions",
     "diff": "In a document",
     "list": "In every list, log and diff",
     "global": "Everywhere",
@@ -50,6 +51,8 @@ def show_key(key: str) -> str:
         "tab": "Tab",
         "up": "↑",
         "down": "↓",
+        "left": "←",
+        "right": "→",
         "home": "Home",
         "end": "End",
         "f1": "F1",
@@ -107,6 +110,14 @@ COMMANDS = (
     Command("to_evidence", "gate", ("e",), "Evidence", "To the beginning: what was measured and said"),
     Command("next_gate", "gate", ("n",), "Next gate", "Open the next gate that waits for you", "gate"),
     Command("back", "gate", ("escape",), "Back", "Back to the room; nothing is decided", "back"),
+    # what steers the swarm
+    Command("open_row", "evidence", ("enter",), "Open", "All of what is under the cursor, with its history", "open"),
+    Command("next_section", "evidence", ("right", "l"), "Next section", "Go to the next section", "sections"),
+    Command("previous_section", "evidence", ("left", "h"), "Previous section", "Go to the previous section"),
+    Command("answer", "evidence", ("a",), "Answer", "Answer the question under the cursor", "answer"),
+    Command("close_finding", "evidence", ("c",), "Close", "Accept a finding as it is, with a word on why", "close"),
+    Command("waive", "evidence", ("w",), "Waive", "Take what a rule blocks on upon you, with a word on why", "waive"),
+    Command("back", "evidence", ("escape",), "Back", "Back to the list, then to where you came from", "back"),
     # a document
     Command("next_file", "diff", ("right_square_bracket",), "Next file", "Jump to the next file of the diff", "files"),
     Command("previous_file", "diff", ("left_square_bracket",), "Previous file", "Jump to the previous file"),
@@ -117,6 +128,7 @@ COMMANDS = (
     Command("toggle_theme", "global", ("t",), "Theme", "Dark or light"),
     Command("save_screenshot", "global", ("ctrl+s",), "Picture", "Save the screen as an SVG file"),
     Command("leave", "global", ("q", "ctrl+q"), "Leave", "Close the room; the swarm goes on without it", "leave"),
+    Command("evidence", "global", ("v",), "Evidence", "Artifacts, findings, questions, decisions, or back", "evidence"),
 )
 
 
@@ -136,7 +148,10 @@ def bindings(*scopes: str) -> list[BindingType]:
 def documentation() -> str:
     """``docs/keys.md``."""
     out = ["# Keys", "", "Made from the program's registry of commands (`python -m swarm_tui.commands`).", ""]
-    out += ["Digits `1` to `9` go to an agent's pane; `Tab` goes on to the next place.", ""]
+    out += [
+        "Digits `1` to `9` go to an agent's pane, in the evidence to a section; `Tab` goes on to the next place.",
+        "",
+    ]
     for scope, title in SCOPES.items():
         out += [f"## {title}", "", "| key | command | what it does |", "|---|---|---|"]
         for command in of(scope):

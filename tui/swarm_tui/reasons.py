@@ -10,7 +10,9 @@ from math import ceil
 from typing import Any
 
 from swarm_core.vocabulary.clean import clean_line
-from swarm_core.vocabulary.entities import Task
+from swarm_core.vocabulary.entities import Gate, Task
+from swarm_core.vocabulary.gating import offered
+from swarm_core.vocabulary.rules import Firing
 from swarm_core.vocabulary.view import RunView
 from swarm_core.vocabulary.waits import limits, waits_for
 from swarm_tui import words
@@ -18,6 +20,7 @@ from swarm_tui.widgets.line_pane import Row
 
 AT_WORK = ("busy", "waiting", "stalled")
 OVER = ("closed", "resolved")
+BLOCK = "block_deployment"
 
 
 # -- the run
@@ -25,13 +28,14 @@ OVER = ("closed", "resolved")
 
 def banner(view: RunView, now: str) -> list[Row]:
     """What the operator must know of the whole run, with the key that goes on; nothing while all is well."""
-    if view.is_over:
-        return []
     rows: list[Row] = []
+    if view.is_over:
+        return to_know(view)
     if view.is_held:
         word, style = words.run_state(view.run)
         key = " · r resumes" if view.run.status != "recovering" else ""
         rows.append(((f" {word}", style), (key, "accent"), (" · ", "muted"), (clean_line(_why_held(view)), "plain")))
+    rows += to_know(view)
     for service, reason in view.held_services.items():
         held = (f" ‖ {clean_line(service, 40)} is held", "accent")
         rows.append((held, (" · S frees it", "accent"), (" · ", "muted"), (clean_line(reason), "plain")))
@@ -56,6 +60,62 @@ def _why_held(view: RunView) -> str:
     elif run.pause != "stop" and working and run.status != "recovering":
         parts.append(f"{words.some(working, 'agent stops at its', 'agents stop at their')} next step")
     return " · ".join(parts)
+
+
+# -- what steers it
+
+
+def to_know(view: RunView) -> list[Row]:
+    """That something was found, is asked or keeps the work from landing, with the key that shows it."""
+    blocks = sum(is_blocking(view, view.firings[name]) for name in view.open_firings)
+    told = [
+        (words.some(found, "finding") if (found := len(view.index.open_findings)) else "", "plain"),
+        (f"{blocks} {'blocks' if blocks == 1 else 'block'} landing" if blocks else "", "bad"),
+        (words.some(asked, "question") if (asked := unanswered(view)) else "", "accent"),
+    ]
+    noun = "artifact "
+    for status, style in (("invalid", "bad"), ("stale", "accent")):
+        if count := sum(artifact.status == status for artifact in view.artifacts.values()):
+            told.append((f"{count} {noun}{status}", style))
+            noun = ""
+    shown = [piece for piece in told if piece[0]]
+    if not shown:
+        return []
+    mark = (" ■ ", "bad") if blocks else (" ○ ", "accent")
+    pieces = [piece for each in shown for piece in ((" · ", "muted"), each)][1:]
+    return [(mark, ("v shows ", "accent"), *pieces)]
+
+
+def ways_on(view: RunView, gate: Gate) -> list[tuple[str, str]]:
+    """The keys that lead on at an open gate to which a plain yes is no answer, and what each does."""
+    if gate.status != "open" or not (gate.blockers or gate.failed_checks):
+        return []
+    ways = []
+    if any(is_blocking(view, view.firings[name]) for name in view.open_firings) and gate.place == "landing":
+        ways.append(("v", "shows which rule blocks; w there waives it, with a word on why"))
+    if gate.blockers:
+        ways.append(("m", "measures again when it is mended: until then neither a nor f passes this gate"))
+    elif "force" in offered(gate.place):
+        failed = ", ".join(gate.failed_checks)
+        opened = len(view.index.open_findings)
+        left = f", {words.some(opened, 'open finding')} on record" if opened else ""
+        refused = "" if gate.place == "phase" else "where a plain yes is refused, "
+        ways.append(
+            ("f", f"{refused}passes it with {failed} not passed: type {gate.id}; the run ends with issues{left}")
+        )
+    return ways
+
+
+def is_blocking(view: RunView, firing: Firing) -> bool:
+    """Whether a rule that fired keeps the work from landing."""
+    finding = view.findings.get(firing.finding)
+    is_closed = finding is not None and finding.status == "closed"
+    return BLOCK in firing.actions and not firing.settled and not is_closed
+
+
+def unanswered(view: RunView) -> int:
+    """How many questions of agents wait for the operator's word."""
+    return sum(not question.get("answer") for question in view.questions.values())
 
 
 # -- a task

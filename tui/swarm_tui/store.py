@@ -25,17 +25,24 @@ class Store:
         self.activity = deque(activity, maxlen=KEPT_EVENTS)
         self.engine = EngineStatus()
         self.gates_seen: set[tuple[str, int]] = set()
+        self.moved: dict[str, int] = {}
+        """By group of events (``finding``, ``rule``): the last that came since the room follows the run."""
 
     def apply(self, events: Iterable[Event]) -> None:
         for event in events:
             self.view.apply(event)
             self.activity.append(event)
+            self.moved[event.kind.partition(".")[0]] = event.seq
 
     def new_gates(self) -> list[Gate]:
         """Gates that opened, or opened anew, since the last call."""
         fresh = [gate for gate in self.view.open_gates if (gate.id, gate.opened_seq) not in self.gates_seen]
         self.gates_seen.update((gate.id, gate.opened_seq) for gate in fresh)
         return fresh
+
+    def last_move(self, groups: Iterable[str]) -> int:
+        """The last event of any of these groups; 0 if none came."""
+        return max((self.moved.get(group, 0) for group in groups), default=0)
 
     @property
     def is_engine_lost(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rich.cells import cell_len, set_cell_size
+
 from swarm_core.vocabulary.budgets import WARNING_SHARE, Amounts, share
 from swarm_core.vocabulary.entities import Instance, Run, Task, Usage
 from swarm_core.vocabulary.view import RunView
@@ -43,6 +45,23 @@ CHECK = {
     "error": ("✗", "bad"),
     "not_measured": ("?", "accent"),
 }
+ARTIFACT = {
+    "declared": ("·", "muted"),
+    "draft": ("◌", "plain"),
+    "valid": ("✓", "good"),
+    "invalid": ("✗", "bad"),
+    "sealed": ("◆", "good"),
+    "stale": ("△", "accent"),
+    "superseded": ("⊘", "muted"),
+}
+FINDING = {
+    "open": ("○", "bad"),
+    "fixing": ("●", "tool"),
+    "fixed": ("◈", "accent"),
+    "unresolved": ("■", "bad"),
+    "closed": ("✓", "muted"),
+}
+SEVERITY = {"CRITICAL": "bad", "HIGH": "bad", "MEDIUM": "accent", "LOW": "muted"}
 RUN = {
     "created": ("starting", "plain"),
     "running": ("running", "plain"),
@@ -94,6 +113,14 @@ def instance_state(instance: Instance, run: Run) -> tuple[str, str]:
     if run.pause == "stop" and instance.status in ("busy", "waiting", "stalled", "paused"):
         return ("■", "stopped")
     return (INSTANCE.get(instance.status, ("?", ""))[0], instance.status)
+
+
+def fit(text: str, width: int) -> str:
+    """``text`` in exactly ``width`` cells; characters can be two cells wide."""
+    used = len(text) if text.isascii() else cell_len(text)
+    if used <= width:
+        return text + " " * (width - used)
+    return set_cell_size(text, max(0, width - 1)) + "…"
 
 
 def some(number: int, one: str, many: str = "") -> str:

@@ -52,7 +52,8 @@ class AgentLoop:
     ``clearance`` returns when the next step may be taken: it is asked before each turn and each tool call. ``beat`` is
     told of every sign of life. ``admissions`` are asked in their order before every attempt at a turn. ``choose`` names
     the model for an attempt; by default it is the seat's. ``excused`` is entered while the agent waits for others: for
-    leave, or for a limit that all agents share.
+    leave, or for a limit that all agents share. ``ground`` returns when there is a tree to work in: it is asked before
+    the calls of a turn, and what it raises ends ``run``.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class AgentLoop:
         random: Random | None = None,
         clearance: Callable[[], Awaitable[None]] = always,
         beat: Callable[[], None] = lambda: None,
+        ground: Callable[[], Awaitable[None]] = always,
         admissions: Sequence[Admission] = (),
         excused: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
         choose: Callable[[], str] | None = None,
@@ -85,6 +87,7 @@ class AgentLoop:
         self._max_turns = max_turns
         self._random = random or Random()
         self._clearance = clearance
+        self._ground = ground
         self._beat = beat
         self._admissions = admissions
         self._excused = excused
@@ -143,6 +146,7 @@ class AgentLoop:
             return None
         match turn.stop_reason:
             case "tool_use" if turn.tool_calls:
+                await self._ground()
                 await self._calls.run_pending()
                 return self._calls.outcome()
             case _ if turn.goes_on:

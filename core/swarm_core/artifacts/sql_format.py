@@ -1,7 +1,8 @@
 """SQL: does it parse, and which tables with which columns does it leave behind.
 
-Parsed with ``sqlglot`` (extra ``validators``), imported when the first SQL file is looked at. A statement that only one
-database knows (``CREATE POLICY``) is taken as it is; a ``CREATE TABLE`` that cannot be read is a fault.
+What is written for sqlite (``dialect: sqlite``) runs on sqlite, see ``sqlite_schema``. Everything else is parsed with
+``sqlglot`` (extra ``validators``), imported when the first SQL file is looked at. A statement that only one database
+knows (``CREATE POLICY``) is taken as it is; a ``CREATE TABLE`` that cannot be read is a fault.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from .fault import Faults, line_and_column
 from .parsed import Position
+from .sqlite_schema import tables_of
 
 GUESSES = ("postgres", "sqlite", "mysql")
 _MAKES_TABLE = re.compile(r"\s*create\s+(?:\w+\s+){0,2}?table\b", re.IGNORECASE)
@@ -33,8 +35,11 @@ class Table:
 def parse(text: str, dialect: str, faults: Faults) -> dict[str, Table] | None:
     """The tables by name; None if the text cannot be read in ``dialect`` (any that is known, if empty).
 
-    Raises ImportError if sqlglot is not installed.
+    Raises ImportError if it takes sqlglot and that is not installed.
     """
+    if dialect == "sqlite":
+        found = tables_of(text, faults)
+        return None if found is None else {name: Table(name, at, columns) for name, (at, columns) in found.items()}
     import sqlglot
     from sqlglot.errors import ParseError, SqlglotError
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from swarm_core.client import SwarmClient
 from swarm_core.demo.operator import verdict
 from swarm_core.demo.repository import GOAL, create
+from swarm_core.demo.summary import next_steps, told
 from swarm_core.vocabulary.errors import PermissionDenied
 from swarm_core.vocabulary.ids import ulid
 from swarm_core.vocabulary.inbox import InboxItem
@@ -41,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     run_id = start(client, GOAL, {"speed": speed})
     if in_room:
         code = int(options.open_room(root, run_id))
-        print(f"the repository is in {root}\n  next: cd {root} && swarm-tui attach")
+        print(f"the repository is in {root}; `swarm-tui attach` there opens the room again")
+        tell(client, run_id)
         return code
     print(f"repository {root}", flush=True)
     operator = AutoOperator(client, run_id, verdict)
@@ -51,7 +54,19 @@ def run(options: argparse.Namespace) -> int:
             print(text, flush=True)
         operator.look(view)
     client.send(InboxItem(ulid(), "engine.stop"))
-    return exit_code(view) or run_product_tests(root)
+    code = exit_code(view) or run_product_tests(root)
+    tell(client, run_id)
+    return code
+
+
+def tell(client: SwarmClient, run: str) -> None:
+    """What the swarm found and mended by itself, and where to look next."""
+    reader = client.reader(run)
+    lines = told(reader.poll(max_bytes=1 << 24))
+    reader.close()
+    if lines:
+        print("\nwhat the swarm saw and mended by itself:", *lines, sep="\n  ")
+    print(f"\nlook closer:\n  cd {shlex.quote(str(client.layout.root))}", *next_steps(), sep="\n  ", flush=True)
 
 
 def confinement() -> str:

@@ -33,6 +33,9 @@ _SAY: Mapping[str, _Say] = {
     "breaker.opened": lambda d: f"{d.get('gate')} until {str(d.get('until'))[11:19]}: {d.get('reason')}",
     "breaker.closed": lambda d: str(d.get("gate")),
     "finding.opened": lambda d: f"{d.get('finding')} {d.get('severity')}: {d.get('title')} {d.get('location', '')}",
+    "finding.fix_started": lambda d: f"{d.get('finding')} by {d.get('task') or 'nobody'} ({d.get('owner')})",
+    "finding.fixed": lambda d: f"{d.get('finding')} by commit {str(d.get('commit'))[:12]}",
+    "finding.closed": lambda d: f"{d.get('finding')} {d.get('resolution')} {d.get('reason', '')}",
     "matrix.adopted": lambda d: f"{len(d.get('rules', ()))} rules of {d.get('path')}",
     "rule.fired": lambda d: f"{d.get('firing')} {d.get('rule')}: {d.get('why')}",
     "action.done": lambda d: f"{d.get('firing')} {d.get('action')}: {d.get('result')}",
@@ -44,7 +47,10 @@ _SAY: Mapping[str, _Say] = {
     "task.checkpoint": lambda d: str(d.get("note")),
     "status.updated": lambda d: f"{d.get('section')}: {d.get('state')}",
     "artifact.written": lambda d: f"{d.get('type')} {d.get('path')}",
-    "artifact.rejected": lambda d: f"{d.get('path')}: {d.get('reason')}",
+    "artifact.read": lambda d: ", ".join(str(path) for path, _ in d.get("reads", ())),
+    "artifact.validated": lambda d: str(d.get("path")),
+    "artifact.rejected": lambda d: str(d.get("reason") or d.get("path")),
+    "artifact.sealed": lambda d: str(d.get("path")),
     "gate.opened": lambda d: f"{d.get('gate')}: {d.get('summary')}",
     "gate.decided": lambda d: f"{d.get('gate')}: {d.get('verdict')} {d.get('note')}",
     "merge.completed": lambda d: f"integration is {str(d.get('integration'))[:12]}",
@@ -74,7 +80,8 @@ def line(event: Event) -> str | None:
 
 
 def _check(data: Mapping[str, Any]) -> str:
-    value, limit = data.get("value"), data.get("threshold")
-    shown = f" {value:g}{data.get('unit', '')}" if isinstance(value, (int, float)) else ""
-    against = f" ({limit})" if limit and shown else ""
-    return f"{data.get('name')}{shown}{against} on the {data.get('tree')} tree in {data.get('seconds')} s"
+    value, limit, unit = data.get("value"), data.get("threshold"), data.get("unit", "")
+    is_telling = isinstance(value, (int, float)) and (unit or limit or not data.get("note"))
+    shown = f" {value:g}{unit}{f' ({limit})' if limit else ''}" if is_telling else ""
+    note = f": {data['note']}," if data.get("note") else ""
+    return f"{data.get('name')}{shown}{note} on the {data.get('tree')} tree in {data.get('seconds')} s"

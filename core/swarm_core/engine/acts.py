@@ -29,6 +29,7 @@ from swarm_core.vocabulary.rules import MATRIX_FILE
 from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.hub import Hub
 
+from .agreement import Agreement
 from .artifacts import Registrar
 from .crash_points import CrashPoint, reached
 from .foreign_act import seat_for
@@ -40,6 +41,7 @@ from .measuring import Measuring
 from .models import ModelPool
 from .monitor import Monitor
 from .permissions import Rulebook
+from .placing import NoWorktreeError
 from .recovery_evidence import verdict_after
 from .rollback import reopened_phases, taken_back
 from .runner import Runner
@@ -55,6 +57,7 @@ class Hands:
         self.permissions = Rulebook(runner)
         self.measuring = Measuring(runner, self.hub)
         self.artifacts = Registrar(runner)
+        self.agreement = Agreement(runner, self.artifacts, self.measuring)
         self.judging, self.landing = Judging(self), Landing(self)
         runner.listeners.append(Monitor(runner.view, runner.recorder.enqueue).take)
         self._hub: Hub | None = None
@@ -108,6 +111,8 @@ class Hands:
         match act:
             case MergeTask(task):  # no agent can help; whether it was merged is known when the hub answers again
                 return list(halting(self.view, f"{task} cannot be merged: {reason}", trigger="workspace"))
+            case RunAgent() if isinstance(error, NoWorktreeError):  # the task goes on with the run
+                return list(halting(self.view, reason, trigger="workspace"))
             case RunAgent(task):
                 return [Draft("task.failed", {"reason": reason, "kind": "engine"}, task=task)]
             case SealPhase(phase):
@@ -146,9 +151,10 @@ class Hands:
                 "branch": f"agent/{instance}",
             }
             await self.runner.record(Draft("agent.starting", data, agent=instance))
-        hub = await self.hub()
-        await hub.add_tree(instance)
-        reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
+        if service.is_external or service.is_human or service.is_foreign:
+            hub = await self.hub()
+            await hub.add_tree(instance)  # an agent of our own asks its model while its first task makes the tree
+            reached(CrashPoint.AFTER_WORKTREE_BEFORE_RECORD)
         await self.runner.record(Draft("agent.ready", agent=instance))
 
     async def _retire(self, instance: str) -> None:
@@ -193,11 +199,13 @@ class Hands:
             "tasks": taken_back(self.view, then),
             "phases": reopened_phases(self.view, then),
         }
+        paths = await hub.changed_paths(self.view.run.integration, integration)
+        told = await self.agreement.on_the_line(hub, integration, paths)
         incident = self._recovering()
         gate = self.view.latest_gate("recovery", incident)
         checks = await self.measuring.at_landing() if gate is not None else []
         seconds = round(self.clock.monotonic_s() - started_s, 3)
-        await self.runner.record(Draft("rollback.done", done), *verdict_after(incident, gate, checks, seconds))
+        await self.runner.record(Draft("rollback.done", done), *told, *verdict_after(incident, gate, checks, seconds))
 
     def _recovering(self) -> str:
         return next((i.id for i in self.view.incidents.values() if i.status == "recovering"), "")
@@ -230,7 +238,8 @@ class Hands:
         paths = await hub.changed_paths(self.view.run.integration, merged)
         outdated = self.artifacts.outdated(paths, task)
         rules = await adoption(hub, self.view, merged) if MATRIX_FILE in paths else []
-        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules)
+        told = await self.agreement.on_the_line(hub, merged, paths, task.id)
+        await self.runner.record(Draft("merge.completed", data, task=task.id), *outdated, *rules, *told)
 
     def trailers(self, task: Task, instance: str) -> dict[str, str]:
         """What every commit of this run says about where it comes from."""

@@ -39,7 +39,6 @@ from swarm_core.vocabulary.entities import PLANNING_TASK, Instance, Stat, Task
 from swarm_core.vocabulary.errors import ModelError
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.ids import attempt_span_id
-from swarm_core.workspace.facts import Commit
 from swarm_core.workspace.hub import Hub
 from swarm_core.workspace.inspection import SecretFound
 
@@ -51,9 +50,11 @@ from .committing import Committing
 from .confining import confined, set_aside
 from .crash_points import CrashPoint, reached
 from .diagnostics import say_about
+from .ground import Ground
 from .limits import Paced
 from .mcp_servers import servers_for
 from .notices import latest_notes, worklist
+from .placing import no_worktree, prepare
 from .planned import changes_of
 from .role_tools import equip, feature_of
 
@@ -71,7 +72,10 @@ class AgentAct:
         self.layout, self.clock = hands.layout, hands.clock
         self.tree = self.layout.trees / instance.id
         self.scratch = self.layout.state_dir / "scratch" / instance.id
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise no_worktree(instance.id, error) from error
         self.scope = Scope(self.tree, self.service, self.scratch)
         self.allowance = Allowance(self.service.timeout_s)
         self.command = ""  # the request with which it was handed in, if somebody outside did
@@ -83,14 +87,16 @@ class AgentAct:
         about = {"run": run, "task": task.id, "span": span, "instance": self.instance.id}
         say_about(**about)
         hub = await self.hands.hub()
-        await hub.add_tree(self.instance.id)  # adopts the tree; makes it again if somebody removed it
-        await self._place(hub)
-        await self.hands.artifacts.given(self, hub)
         log = AgentLog(self.layout.log(self.instance.id), self.clock, about, self.runner.secrets)
+        async with Ground(partial(prepare, self, hub), lambda: self.runner.watch.beat(task.id)) as self.ground:
+            await self._work(hub, log)
+
+    async def _work(self, hub: Hub, log: AgentLog) -> None:
         try:
             spec = self.runner.spec
             async with self.allowance, confined(hub, self.service, spec.confinement, log, self.report) as self.confines:
                 outcome = await self._converse(hub, log)
+                await self.grounded()
         except TimeoutError:
             await self._fail(f"no handoff within the service's timeout of {self.service.timeout_s:g} s", "timeout")
             return
@@ -102,29 +108,10 @@ class AgentAct:
             log.flush()
         await self._conclude(hub, outcome)
 
-    async def _place(self, hub: Hub) -> None:
-        """Bring the tree to where this task's work stands, keeping uncommitted work of the same task."""
-        wanted = self.task.commit or self.task.base
-        tip = await hub.tip(self.instance.id)
-        merge = self.runner.view.merges.get(self.task.id)
-        if tip != wanted:
-            if await self._is_own_commit(hub, wanted, tip):
-                return
-            await hub.reset_tree(self.instance.id, wanted)
-        if merge is not None and merge.status == "conflicted":
-            await hub.start_conflict(self.instance.id, await hub.integration())
-
-    async def _is_own_commit(self, hub: Hub, wanted: str, tip: str) -> bool:
-        """A commit of this task that was made but not journaled before a crash; journals it now."""
-        if any(merge.commit == tip for merge in self.runner.view.merges.values()):
-            return False  # the task before this one ended there
-        trailers = await hub.trailers(tip)
-        if trailers.get("Task-Id") != self.task.id or trailers.get("Run-Id") != self.runner.view.run.id:
-            return False
-        diff = await hub.diff(wanted, tip)
-        await self.commits.report(Commit(tip, "adopted after a crash", diff.stat, tuple(diff.paths), ()))
-        await self.hands.artifacts.written(self, hub, tip, diff.paths)
-        return True
+    async def grounded(self) -> None:
+        """Wait for the tree. Raises what kept it from being made; time spent here does not count against the task."""
+        with self.allowance.excused():
+            await self.ground.ready()
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
         view, task, service = self.runner.view, self.task, self.service
@@ -196,6 +183,7 @@ class AgentAct:
             self.report,
             max_turns=service.max_turns,
             clearance=self.clearance,
+            ground=self.grounded,
             excused=self.allowance.excused,
             beat=lambda: self.runner.watch.beat(task.id),
             admissions=(*self.hands.ledger.admissions(self.clearance, lambda: self.runner.watch.beat(task.id)), paced),
@@ -234,6 +222,7 @@ class AgentAct:
         """The tools of the service's MCP servers."""
         if not self.service.mcp_servers:
             return []
+        await self.grounded()  # the repository may bring some of them
         trust, say = self.hands.permissions.trust(self), partial(log.write, "note")
         found = await servers_for(self.service, self.runner.spec.mcp_servers, self.tree, trust, say=say)
         return await mcp_tools(found, self.scope, self.scratch, confines=self.confines, say=say)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from swarm_core.artifacts.aside import Judged, judge
 from swarm_core.artifacts.consistency import sides
-from swarm_core.artifacts.fault import Fault, errors
+from swarm_core.artifacts.fault import errors
 from swarm_core.artifacts.validate import Judgement, dependency_faults, refused, too_large
 from swarm_core.checks.run import CheckRun
 from swarm_core.definitions.artifacts import load_registry
@@ -27,6 +27,8 @@ from swarm_core.vocabulary.layout import ARTIFACT_REGISTRY, ARTIFACT_VALIDATION
 from swarm_core.workspace.blobs import Entry, contents, entries
 from swarm_core.workspace.facts import Change
 from swarm_core.workspace.hub import Hub
+
+from .agreement import agreement, own
 
 if TYPE_CHECKING:
     from .agent_act import AgentAct
@@ -136,14 +138,14 @@ class Registrar:
     async def written(self, act: AgentAct, hub: Hub, commit: str, paths: Iterable[str]) -> list[str]:
         """Judge and record the registered artifacts among the paths of a commit. Returns what to tell the agent."""
         paths = list(paths)
-        kinds = self._registered(paths)
+        kinds = self.registered(paths)
         told = [
             f"{clean_line(path, 200)} is not a registered artifact: {self._unregistered(path)}"
             for path in paths
             if self.mode != "off" and self.registry.is_home(path) and path not in self.registry.paths
         ]
         kinds = await self._news(hub, commit, kinds)
-        judged = await self._judged(hub, commit, kinds) if kinds else Judged()
+        judged = await self.judged(hub, commit, kinds) if kinds else Judged()
         for kind, judgement in zip(kinds, judged.judgements, strict=True):
             await self.record(act, hub, commit, kind, judgement)
             told += complaints(judgement)
@@ -218,7 +220,7 @@ class Registrar:
         ]
         if not kinds:
             return
-        judged = await self._judged(hub, commit, kinds)
+        judged = await self.judged(hub, commit, kinds)
         for kind, judgement in zip(kinds, judged.judgements, strict=True):
             is_same = judgement.sha256 == view.artifacts[kind.path].sha256
             if is_same and judgement.is_valid and not await self._moved(act, hub, commit, kind):
@@ -227,11 +229,11 @@ class Registrar:
 
     # -- judging
 
-    def _registered(self, paths: Iterable[str]) -> list[ArtifactType]:
+    def registered(self, paths: Iterable[str]) -> list[ArtifactType]:
         found = (self.registry.at(path) for path in paths if path in self.registry.paths)
         return [kind for kind in found if kind is not None]
 
-    async def _judged(self, hub: Hub, commit: str, kinds: Sequence[ArtifactType], *, compares: bool = False) -> Judged:
+    async def judged(self, hub: Hub, commit: str, kinds: Sequence[ArtifactType], *, compares: bool = False) -> Judged:
         """Judge artifacts as a commit holds them, in the order of ``kinds``; with ``compares``, against each other."""
         by_key = self.registry.types
         needs = [by_key[key].path for kind in kinds for key in kind.depends_on]
@@ -259,15 +261,19 @@ class Registrar:
             return judgement
         return Judgement(judgement.path, judgement.sha256, (*judgement.faults, *missing), judgement.missing)
 
-    async def checks(self, hub: Hub, task: Task, service: str, tip: str, paths: Iterable[str]) -> list[CheckRun]:
-        """What the merge gate shows of the artifacts a task changed: is each valid and its own, do they agree."""
+    async def checks(self, hub: Hub, service: str, tip: str, paths: Iterable[str]) -> list[CheckRun]:
+        """What the merge gate shows of the artifacts a task changed: is each valid and its own, do they agree.
+
+        ``tip`` is what merging it gives. Where it does not agree with another producer's artifact is told and fails
+        nothing: no further round of this task mends that, and ``agreement`` raises it as it is merged.
+        """
         paths = list(paths)
-        kinds = self._registered(paths)
+        kinds = self.registered(paths)
         foreign = [why for path in paths if (why := self.refusal(service, path))]
         if not kinds and not foreign:
             return []
         started_s = self.runner.clock.monotonic_s()
-        judged = await self._judged(hub, tip, kinds, compares=True) if kinds else Judged()
+        judged = await self.judged(hub, tip, kinds, compares=True) if kinds else Judged()
         lines = [*foreign]
         for judgement in judged.judgements:
             lines += [f"{judgement.path}: {judgement.status}", *(f"  {fault}" for fault in judgement.faults)]
@@ -278,11 +284,19 @@ class Registrar:
                 foreign.append(kind.path)
         took_s = self.runner.clock.monotonic_s() - started_s
         is_well = not judged.invalid and not foreign
+        mine = own(judged.contradictions, lambda path: not self.refusal(service, path))
+        shared = [fault for fault in judged.contradictions if fault not in mine]
+        lines += [f"a finding when it is merged: {fault}" for fault in shared]
+        note = f"does not agree with others' artifacts, a finding when it is merged: {shared[0]}" if shared else ""
+        output = "\n".join(lines) + "\n"
         is_strict = self.runner.spec.artifacts == "strict"
-        text = "\n".join(lines) + "\n"
-        results = [CheckRun("artifacts", "built in", 0 if is_well else 1, took_s, text, required=is_strict)]
-        if judged.contradictions or len(kinds) > 1 or sides(frozenset(k.key for k in kinds)) != {k.key for k in kinds}:
-            results.append(_agreement(judged.contradictions))
+        results = [
+            CheckRun("artifacts", "built in", 0 if is_well else 1, took_s, output, required=is_strict, note=note)
+        ]
+        if errors(mine) or (
+            not shared and (len(kinds) > 1 or sides(frozenset(k.key for k in kinds)) != {k.key for k in kinds})
+        ):
+            results.append(agreement(mine))
         return results
 
     # -- the integration line
@@ -292,7 +306,7 @@ class Registrar:
 
         What the same merge brings along is built on it, and stays. Costs what changed and what depends on it.
         """
-        changed = self._registered(paths)
+        changed = self.registered(paths)
         names = ", ".join(kind.path for kind in changed)
         drafts = []
         for kind in self.registry.dependents([kind.key for kind in changed]):
@@ -329,9 +343,3 @@ def _unreadable(kind: ArtifactType, entry: Entry | None) -> Judgement | None:
     if entry.kind != "file":
         return refused(kind, "no_file", f"is a {entry.kind}, not a file", "write the file itself")
     return too_large(kind, entry.size_bytes)
-
-
-def _agreement(contradictions: Sequence[Fault]) -> CheckRun:
-    failed = errors(contradictions)
-    lines = [str(fault) for fault in contradictions] or ["the artifacts agree with each other"]
-    return CheckRun("consistency", "built in", 1 if failed else 0, 0.0, "\n".join(lines) + "\n")

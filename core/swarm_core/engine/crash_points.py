@@ -19,6 +19,7 @@ class CrashPoint(StrEnum):
     BEFORE_APPEND = "before_append"
     AFTER_APPEND_BEFORE_APPLY = "after_append_before_apply"
     AFTER_HUB_BEFORE_RECORD = "after_hub_before_record"
+    BEFORE_WORKTREE = "before_worktree"
     AFTER_WORKTREE_BEFORE_RECORD = "after_worktree_before_record"
     AFTER_COMMIT_BEFORE_RECORD = "after_commit_before_record"
     AFTER_HANDOFF_BEFORE_RECORD = "after_handoff_before_record"

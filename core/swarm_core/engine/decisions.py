@@ -18,6 +18,7 @@ from swarm_core.vocabulary.gating import PASSING, canonical, needs_a_reason, off
 from swarm_core.vocabulary.inbox import InboxItem
 
 from .inbox import Verdict
+from .measuring import is_forceable
 from .runner import Runner
 
 DEFER_S = 3600.0
@@ -50,8 +51,8 @@ async def decide_gate(runner: Runner, item: InboxItem) -> Verdict:
         return await _refuse(runner, item, refusal)
     if verdict == "force" and item.data.get("typed") != gate.id:
         return await _refuse(runner, item, f"to force {gate.id}, type its id once more")
-    if verdict in PASSING and gate.blockers:
-        return await _measure_again(runner, item, gate, "; ".join(gate.blockers))
+    if verdict in PASSING and (firm := [one for one in gate.blockers if verdict != "force" or not is_forceable(one)]):
+        return await _measure_again(runner, item, gate, "; ".join(firm))
     if verdict == "defer":
         return await _defer(runner, item, gate, note)
     if verdict == "retry":

@@ -168,6 +168,7 @@ def landing_evidence(
     checks: Sequence[CheckRun],
     blockers: Sequence[str],
     about: str,
+    facts: Sequence[CheckResult] = (),
 ) -> Evidence:
     how = "fast-forward" if is_fast_forward else f"merge with the commits that reached {branch} meanwhile"
     lines = [
@@ -179,6 +180,7 @@ def landing_evidence(
         "",
         "Checks on the merged tree, measured by the engine",
         *check_lines(checks),
+        *(f"  {'✓' if fact.has_passed else '✗'} {fact.name} · {fact.detail}" for fact in facts),
     ]
     if blockers:
         lines += ["", "In the way", *(f"  ✗ {clean(blocker)}" for blocker in blockers)]
@@ -190,6 +192,7 @@ def landing_evidence(
         about=about,
         stat=stat,
         checks=tuple(checks),
+        facts=tuple(facts),
         blockers=tuple(blockers),
     )
 

@@ -50,6 +50,7 @@ class ForeignAct(AgentAct):
         return AcpAdapter() if self.service.adapter == "acp" else HeadlessAdapter()
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
+        await self.grounded()
         scribe = Scribe(log, self.report, self.clock)
         tools = standard_tools(self.scope, self.scratch, self.clock, self.confines)
         premises = Premises(

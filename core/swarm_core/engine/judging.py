@@ -15,6 +15,7 @@ from swarm_core.vocabulary.errors import WorkspaceError
 from swarm_core.vocabulary.view import RunView
 from swarm_core.workspace.landing import try_land
 
+from .agreement import standing
 from .budget_evidence import budget_evidence
 from .claims import compared
 from .crash_points import CrashPoint, reached
@@ -101,8 +102,11 @@ class Judging:
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self.hands.measuring.at_merge(task, onto, attempt)
-        for built_in in await self.hands.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths):
-            await self.hands.measuring.record(task.id, built_in, tip, "agent")
+        is_merged = bool(task.commit) and attempt.is_clean
+        is_registered = self.hands.artifacts.registered(diff.paths)
+        seen = await hub.merged(onto, tip, attempt.tree) if is_merged and is_registered else tip
+        for built_in in await self.hands.artifacts.checks(hub, task.assigned_to, seen, diff.paths):
+            await self.hands.measuring.record(task.id, built_in, seen, "merged" if is_merged else "agent")
             checks.append(built_in)
         checks += await compared(self.runner, task, checks, diff.text)
         return merge_evidence(
@@ -145,6 +149,7 @@ class Judging:
             checks=checks,
             blockers=[*landing_blockers(attempt), *required_missing(checks), *blocking(self.view)],
             about=landing_about(attempt),
+            facts=standing(self.view),
         )
 
     async def _escalation_evidence(self, gate: Gate, task: Task) -> Evidence:

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from swarm_core.checks.measured import Measured
 from swarm_core.checks.run import CheckRun, run_check
 from swarm_core.checks.site import Around
+from swarm_core.policy.matrix import is_of_a_rule
+from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.spec import CheckSpec
@@ -25,6 +27,7 @@ from swarm_core.workspace.hub import Hub
 from .confining import grounds
 from .runner import Runner
 
+REQUIRED = " is required and "
 SLOTS = 2  # that many commits are measured at the same time
 MAX_FILES = 50  # that an event names; its evidence has them all
 EVENTS = {"pass": "check.passed", "fail": "check.failed", "error": "check.failed", "not_measured": "check.not_measured"}
@@ -96,7 +99,10 @@ class Measuring:
         base = await hub.merge_base(onto, commit) or onto
         around = Around(messages=await hub.messages(base, commit), journal=self.runner.layout.journal)
         results = await self._measure(task.id, specs, merged, onto, "merged", around)
-        worse = [r.name for r in results if not r.has_passed and (r.required or known.get(r.name, True))]
+        is_forced = gate is not None and gate.forced
+        worse = [
+            r.name for r in results if not r.has_passed and ((r.required and not is_forced) or known.get(r.name, True))
+        ]
         if not worse:
             self._shown[task.id] = attempt.tree
             return ""
@@ -134,6 +140,12 @@ class Measuring:
 
     async def record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
         """Keep the evidence, then journal the result that names it."""
+        await self.runner.record(await self.told(task, result, commit, where))
+
+    async def told(
+        self, task: str, result: CheckRun, commit: str, where: str, *, seen: Sequence[str] | None = None
+    ) -> Draft:
+        """Keep the evidence; the fact that names it. ``seen`` are the findings that it still shows."""
         layout = self.runner.layout
         name = f"checks/{result.name}-{commit[:12]}-{self.runner.view.last_seq}.txt"
         evidence = self.runner.secrets.redact_bytes(result.evidence(commit=commit, tree=where).encode())
@@ -145,13 +157,15 @@ class Measuring:
             "command": result.command,
             "exit_code": result.exit_code,
             "seconds": round(result.seconds, 3),
+            "note": clean_line(result.note, 160),
             "findings": len(result.found),
             "files": list(dict.fromkeys(found.path for found in result.found if found.path))[:MAX_FILES],
             "tree": where,
             "commit": commit,
             "evidence": name,
+            **({"seen": list(seen)} if seen is not None else {}),
         }
-        await self.runner.record(Draft(EVENTS[result.result], data, task=task or None))
+        return Draft(EVENTS[result.result], data, task=task or None)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[int]:
@@ -169,10 +183,16 @@ def _told_apart(result: CheckRun, own: str) -> CheckRun:
     return dataclasses.replace(result, note=f"{note}on the task's own commit: {own}")
 
 
+def is_forceable(blocker: str) -> bool:
+    """Whether what is in an approval's way is a judgement that a person may overrule, and not the state of the world:
+    a check that is required, a rule that blocks."""
+    return REQUIRED in blocker or is_of_a_rule(blocker)
+
+
 def required_missing(checks: Sequence[CheckRun]) -> list[str]:
     """What is in an approval's way, each with what was seen: required checks that are anything but a pass."""
     return [
-        f"{check.name} is required and {_said(check)}{f': {check.hint}' if check.hint else ''}"
+        f"{check.name}{REQUIRED}{_said(check)}{f': {check.hint}' if check.hint else ''}"
         for check in checks
         if check.is_in_the_way
     ]

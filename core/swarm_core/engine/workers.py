@@ -46,6 +46,7 @@ class ExternalAct(AgentAct):
     """Holds the place of a worker outside: waits until it hands in, fails, or is lost."""
 
     async def _converse(self, hub: Hub, log: AgentLog) -> Outcome:
+        await self.grounded()
         log.write("note", f"{self.task.worker} works on {self.task.id} in {self.tree}")
         return await self.handed_in()
 

@@ -60,13 +60,18 @@ class _Decision:
         self.gate_numbers = itertools.count(len(view.gates) + 1)
         self.task_numbers: Iterator[int] | None = None
         self.staffing = Staffing(view, spec, outlook)
-        self.has_fired = False
+        self.has_fired = self.has_recorded = False
         self.planning = Planning(view, self._task_id)
         self.critics = Critics(view, spec, self._task_id)
         self.findings = Findings(view, spec, self._task_id, self._finding_gate)
         self.phases = Phases(view, spec, self._new_gate, self.planning.consultation, self._evaluated)
 
     def effects(self) -> Iterator[Effect]:
+        for effect in self._look():
+            self.has_recorded = self.has_recorded or isinstance(effect, Record)
+            yield effect
+
+    def _look(self) -> Iterator[Effect]:
         view, pause = self.view, self.view.run.pause
         if view.is_over:
             yield from (SealPhase(p.key, p.round) for p in view.phases.values() if p.status == "gating")
@@ -162,9 +167,11 @@ class _Decision:
         yield from Escalating(view, self._gate, self._new_gate, self.planning.consultation, self._evaluated).effects()
         found = list(self._found())
         yield from found
-        yield from self.phases.effects(is_settled=not found and not self.has_fired and not self.findings.is_waiting)
+        # A record of this look may bring work that the state does not show yet: nothing ends before the next look.
+        yield from self.phases.effects(is_settled=not found and not self.has_recorded and not self.findings.is_waiting)
         yield from self.staffing.leavings()
-        yield from self._ending()
+        if not self.has_recorded:
+            yield from self._ending()
 
     def _found(self) -> Iterator[Effect]:
         """Rules come first: what one of them does about a finding is not done twice."""

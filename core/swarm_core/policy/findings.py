@@ -21,6 +21,9 @@ from .phases import is_working, mark
 
 FORENSIC = "forensic"
 MONITOR = "monitor"
+INCONSISTENCY = "inconsistency"
+AGREEMENT = "consistency"  # the check of the integration line that shows an inconsistency which the engine raised
+ERROR_AGENT = "error-agent"
 MAX_FIXES = 50
 MAX_ROUNDS = 3
 MAX_ESCALATIONS = 3
@@ -62,6 +65,9 @@ class Findings:
         if finding.category in (FORENSIC, CRITIQUE) and about is not None:
             yield from self._after(finding, about)
             return
+        if (measured := self._measured(finding)) is not None:
+            yield measured
+            return
         match finding.status:
             case _ if finding.category == RULE:  # the rule closes it
                 return
@@ -73,6 +79,20 @@ class Findings:
                 yield from self._verify(finding)
             case "unresolved":
                 yield from self._escalate(finding)
+
+    def _measured(self, finding: Finding) -> Record | None:
+        """What the line itself says of an inconsistency that the engine raised: whether it is still there. The check
+        is made with every merge, so that its last word is about the line as it is."""
+        line = self.view.facts.get(f"check:{AGREEMENT}:")
+        if finding.category != INCONSISTENCY or finding.raised_by != ERROR_AGENT or line is None:
+            return None
+        if finding.id not in line.seen and finding.status in ("open", "fixed", "unresolved"):
+            commit = finding.commit or line.commit
+            return Record((_told("finding.closed", finding, ERROR_AGENT, resolution="verified", commit=commit),))
+        if finding.id in line.seen and finding.status == "fixed":
+            reason = f"it is still there on {line.commit[:12]} (event {line.seq})"
+            return Record((_told("finding.reopened", finding, ERROR_AGENT, reason=reason),))
+        return None
 
     def _after(self, finding: Finding, about: Task) -> Iterator[Effect]:
         """What is about a task ends with it: whoever approved the work saw what was found."""

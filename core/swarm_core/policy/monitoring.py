@@ -15,9 +15,8 @@ from swarm_core.vocabulary.events import Draft, Event
 from swarm_core.vocabulary.findings import Finding
 from swarm_core.vocabulary.view import RunView
 
-from .findings import MONITOR
+from .findings import ERROR_AGENT, MONITOR
 
-ACTOR = "error-agent"
 DENIALS = 5
 FAILED_ROUNDS = 3
 REJECTED_WRITES = 2
@@ -67,7 +66,7 @@ def raised(trouble: Trouble) -> Draft:
         "category": MONITOR,
         "signature": trouble.signature,
     }
-    return Draft("finding.opened", data, actor=ACTOR)
+    return Draft("finding.opened", data, actor=ERROR_AGENT)
 
 
 def _troubles(view: RunView, event: Event) -> Iterator[Trouble]:
@@ -148,7 +147,7 @@ def _gone(view: RunView, event: Event) -> list[Draft]:
         found = view.findings[name]
         if found.category == MONITOR and found.status in ("open", "fixed") and _is_gone(view, event, found):
             data = {"finding": found.id, "resolution": "verified", "reason": f"seen at event {event.seq}"}
-            out.append(Draft("finding.closed", data, actor=ACTOR))
+            out.append(Draft("finding.closed", data, actor=ERROR_AGENT))
     return out
 
 

@@ -68,13 +68,14 @@ class Phases:
         self.order = ("plan", *self.work)
 
     def effects(self, *, is_settled: bool) -> Iterator[Effect]:
-        """``is_settled``: nothing that was found or measured calls for more work."""
+        """``is_settled``: nothing that was found or measured may call for more work. Until then no phase ends, and one
+        that waits at its gate is left there: work that comes opens it again, once it is there."""
         view = self.view
         if view.tasks[PLANNING_TASK].status != "done":
             return
-        yield from self._phase("plan", is_done=True)
+        yield from self._phase("plan", is_done=True, is_settled=True)
         for key in self.work:
-            yield from self._phase(key, is_done=is_settled and self._is_done(key))
+            yield from self._phase(key, is_done=self._is_done(key), is_settled=is_settled)
 
     @property
     def are_over(self) -> bool:
@@ -127,14 +128,14 @@ class Phases:
 
     # -- one phase
 
-    def _phase(self, key: str, *, is_done: bool) -> Iterator[Effect]:
+    def _phase(self, key: str, *, is_done: bool, is_settled: bool) -> Iterator[Effect]:
         phase = self.view.phases.get(key)
         before = self.order[self.order.index(key) - 1] if key != self.order[0] else ""
         if phase is None and self._is_sealed(before):
             yield Record((Draft("phase.started", phase=key),))
-        elif phase is not None and phase.status == "active" and is_done and self._is_sealed(before):
+        elif phase is not None and phase.status == "active" and is_done and is_settled and self._is_sealed(before):
             yield Record((Draft("phase.work_done", phase=key),))
-        elif phase is not None and phase.status == "gating":
+        elif phase is not None and phase.status == "gating" and (is_settled or not is_done):
             yield from self._gated(phase, is_done)
 
     def _gated(self, phase: Phase, is_done: bool) -> Iterator[Effect]:

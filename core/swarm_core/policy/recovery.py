@@ -98,6 +98,8 @@ class Recovering:
 
     def _carry_out(self, gate: Gate, incident: Incident) -> Record:
         way = way_of(self.view, self.spec, gate.note, gate.about)
+        if way.why_not:  # it could be when it was chosen, or nobody looked
+            return Record((Draft("gate.invalidated", {"gate": gate.id, "reason": way.why_not}),))
         if way.way == "reassign" and self.view.tasks[way.task].status != "failed":  # first it is taken from its agent
             data = {"reason": self._reason(way, incident), "kind": "incident"}
             return Record((Draft("task.failed", data, task=way.task),))
@@ -151,9 +153,10 @@ class Recovering:
         }
         task = self.new_task()
         drafts = [*reopened(self.view, self.spec, incident.id), Draft("task.created", data, task=task)]
-        finding = self.view.findings.get(firing.fact.key.removeprefix("finding:")) if firing is not None else None
-        if finding is not None and finding.status == "open":
-            drafts.append(Draft("finding.fix_started", {"finding": finding.id, "owner": service, "task": task}))
+        finding = self.view.findings.get(firing.fact.key.partition(":")[2]) if firing is not None else None
+        if finding is not None and finding.status == "open":  # this is its fix: nobody else is sent for it
+            begun = {"finding": finding.id, "owner": service, "task": task}
+            drafts.append(Draft("finding.fix_started", begun))
         return drafts
 
 

@@ -60,6 +60,7 @@ class RandomFate:
         return Turn.HANDS_OFF if is_last else Turn.WORKS
 
 
+FOUND = (("", "HIGH"), ("", "LOW"), ("security", "HIGH"), ("security", "MEDIUM"), ("inconsistency", "MEDIUM"))
 _FAULTS = (
     ("model_overload", Turn.OVERLOADED),
     ("model_refusal", Turn.REFUSES),
@@ -138,10 +139,20 @@ class SimulatedAgent:
             tries = 0
             talk.turns += 1
             talk.is_over = turn is Turn.HANDS_OFF
+            if self.hub.dice.rates.agent_finds and self.hub.dice.strikes("agent_finds"):
+                await self._find()
             self._write_file()
             if not talk.is_over and self.hub.dice.random.random() < 0.3:
                 await self._commit(trailers)
         return ""
+
+    async def _find(self) -> None:
+        """Something is wrong somewhere: nobody's, a weakness, or two things that do not agree."""
+        dice, number = self.hub.dice, len(self.runner.view.findings) + 1
+        where = f"{dice.pick(self.runner.spec.workers)}/file"
+        category, severity = dice.pick(FOUND)
+        data = {"title": "it is wrong", "severity": severity, "category": category, "location": where}
+        await self._report("finding.opened", finding=f"W-{number}-{self.runner.view.last_seq}", **data)
 
     def _write_file(self) -> None:
         dice = self.hub.dice

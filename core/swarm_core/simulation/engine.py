@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from swarm_core.definitions.matrix import shipped_matrix
 from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.requests import handle
 from swarm_core.engine.runner import Runner
@@ -14,6 +16,7 @@ from swarm_core.vocabulary.errors import JournalPoisoned, SwarmError
 from swarm_core.vocabulary.events import OPERATOR, Draft
 from swarm_core.vocabulary.inbox import InboxItem
 from swarm_core.vocabulary.layout import RepoLayout
+from swarm_core.vocabulary.rules import Matrix
 from swarm_core.vocabulary.spec import SwarmSpec
 
 from .agent import AgentFate
@@ -26,6 +29,12 @@ from .world import World
 
 RUN = "simulated"
 LAYOUT = RepoLayout(Path("/simulated")).run(RUN)
+
+
+def _rules() -> Matrix:
+    """What is shipped, but for what stops a run: nobody here takes one up again."""
+    matrix = shipped_matrix()
+    return replace(matrix, rules=tuple(rule for rule in matrix.rules if "halt_all_agents" not in rule.actions))
 
 
 class SimulatedEngine:
@@ -70,7 +79,8 @@ class SimulatedEngine:
         runner = self.runner
         if not runner.view.run.id:
             data = {"title": "a simulated run", "goal": "see whether it holds", "services": {}, "options": {}}
-            await runner.record(Draft("run.created", data, actor=OPERATOR))
+            matrix = [Draft("matrix.adopted", _rules().data())] if self.dice.rates.agent_finds else []
+            await runner.record(Draft("run.created", data, actor=OPERATOR), *matrix)
         if runner.view.engine_pid:
             found = {"pid": runner.view.engine_pid, "last_seq": runner.view.last_seq}
             await runner.record(Draft("engine.crash_detected", found))

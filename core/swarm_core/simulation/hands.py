@@ -18,6 +18,7 @@ from swarm_core.engine.measuring import EVENTS, Measuring
 from swarm_core.engine.models import ModelPool
 from swarm_core.engine.runner import Runner
 from swarm_core.policy.effects import Act, RunAgent
+from swarm_core.policy.matrix import blocking
 from swarm_core.vocabulary.entities import Gate, Task
 from swarm_core.vocabulary.errors import SwarmError, WorkspaceError
 from swarm_core.vocabulary.events import Draft
@@ -84,7 +85,7 @@ class SimulatedJudging(Judging):
             diff=diff.text,
             stat=diff.stat,
             checks=checks,
-            blockers=self.hands.in_the_way(),
+            blockers=[*self.hands.in_the_way(), *blocking(self.view)],
             about=self.hands.landing_about(),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Scope:
     tree: Path
     service: ServiceSpec
     scratch: Path | None = None
-    owned: tuple[str, ...] = ()
+    owned: Container[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tree", Path(os.path.realpath(self.tree)))

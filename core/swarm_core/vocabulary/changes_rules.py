@@ -53,6 +53,7 @@ def _measured(view: State, event: AnyEvent, out: Sink) -> None:
         service=str(data.get("service", "")),
         document=str(data.get("evidence", "")),
         seq=out.seq,
+        seen=_paths(data.get("seen", ())),
     )
     out.fact(fact.key, fact)
 

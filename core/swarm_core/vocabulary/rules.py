@@ -112,7 +112,8 @@ class Fact:
     """What was last said about one subject. ``kind`` is check, finding, incident or conflict.
 
     ``name`` is the metric or category, ``status`` a check's result (pass, fail, not_measured, error) or ``open``.
-    ``tree`` is where a check was measured: ``agent`` (the work of ``task`` alone) or ``merged``. ``seq`` is the event.
+    ``tree`` is where a check was measured: ``agent`` (the work of ``task`` alone) or ``merged``. ``seq`` is the event,
+    ``seen`` the findings that a check still shows.
     """
 
     key: str
@@ -132,6 +133,7 @@ class Fact:
     service: str = ""
     document: str = ""
     seq: int = 0
+    seen: tuple[str, ...] = ()
 
     @property
     def evidence(self) -> str:

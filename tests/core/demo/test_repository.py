@@ -24,10 +24,13 @@ def test_a_repository_with_one_commit_on_main(tmp_path: Path) -> None:
     assert git(top, "rev-list", "--count", "HEAD") == "1"
     assert git(top, "status", "--porcelain") == ""
     assert set(git(top, "ls-files").splitlines()) == {
+        ".agent-artifacts/registry.yml",
+        ".agent-artifacts/validation.json",
         ".gitignore",
         "CLAUDE.md",
         "README.md",
         "multi-agent.yaml",
+        "run_tests.py",
         "tests/__init__.py",
         "tests/test_conventions.py",
     }

@@ -13,6 +13,7 @@ from tests.support.story import planned, spec
 
 from swarm_core.engine.inbox import Verdict
 from swarm_core.engine.requests import handle
+from swarm_core.policy.matrix import WAIVE
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.gating import GatingSpec, offered
 
@@ -197,6 +198,30 @@ async def test_force_takes_the_gates_id_typed_and_lists_what_was_open(tmp_path: 
         await run.until("task.verified")
         gate = run.runner.view.gates["gate_002"]
         assert (gate.status, gate.forced, gate.findings) == ("passed", True, ("W-001",))
+    finally:
+        await run.stop()
+
+
+@pytest.mark.parametrize(
+    ("blocker", "passes"),
+    [
+        (f"tests: fail (a.b): mend it, or take it on you with `{WAIVE} FIRING`", True),
+        ("coverage is required and failed (79.9% (>= 80))", True),
+        ("uncommitted changes in a.py: commit or stash them", False),
+    ],
+)
+async def test_force_overrules_a_judgement_and_not_the_state_of_the_world(
+    tmp_path: Path, blocker: str, passes: bool
+) -> None:
+    run = await at_merge(tmp_path)
+    try:
+        run.crew.blockers = [blocker]
+        await run.runner.record(Draft("gate.invalidated", {"gate": "gate_002"}, task="task_001"))
+        await run.until("gate.opened", 3)
+        assert "measured again" in (await decide(run, gate="gate_002")).reason
+        await run.until("gate.opened", 4)
+        verdict = await decide(run, gate="gate_002", verdict="force", typed="gate_002")
+        assert (verdict.is_applied, blocker in verdict.reason) == (passes, not passes)
     finally:
         await run.stop()
 

@@ -9,6 +9,7 @@ from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.view import RunView
 from swarm_tui import reasons, words
 from swarm_tui.widgets.line_pane import LinePane, Row
+from swarm_tui.words import fit
 
 WIDE = 56
 COLUMNS = ("pending", "ready", "running", "verifying", "merging", "blocked", "done", "failed")
@@ -108,8 +109,3 @@ def _who(task: Task) -> str:
 
 def _title(task: Task) -> str:
     return f"plan: {task.title}" if task.is_planning and not task.title.startswith("Plan") else task.title
-
-
-def fit(text: str, width: int) -> str:
-    """``text`` in exactly ``width`` characters."""
-    return text[: width - 1] + "…" if len(text) > width else text.ljust(width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class RoomScreen(Screen[None]):
-    """A screen that is told when the journal grew."""
+    """A screen that is told when the journal grew. ``scope`` names the keys that the help shows first."""
+
+    scope: ClassVar[str] = "room"
 
     @property
     def room(self) -> ControlRoom:
@@ -31,3 +33,11 @@ class RoomScreen(Screen[None]):
 
     def told(self) -> None:
         """The store changed; show it. Called at most once a frame."""
+
+    @property
+    def section_wanted(self) -> str:
+        """The section of the evidence that belongs to what is in sight; empty for whichever needs a look."""
+        return ""
+
+    def pulse(self) -> None:
+        """Twice a second: what changes by time alone."""

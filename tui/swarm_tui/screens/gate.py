@@ -17,7 +17,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
 from swarm_core.vocabulary.gating import NEEDS_A_REASON, needs_a_reason, offered
-from swarm_tui import commands, words
+from swarm_tui import commands, reasons, words
 from swarm_tui.widgets.bars import Heading, KeyBar
 from swarm_tui.widgets.document import Document
 from swarm_tui.widgets.line_pane import Row
@@ -25,6 +25,9 @@ from swarm_tui.widgets.line_pane import Row
 from .base import RoomScreen
 
 DEAD_S = 0.5
+TALL = 30
+MOST_BLOCKERS = 4
+"""What stands in the way may not push the document out of sight; the document names the rest."""
 NEEDS_COMMENT = NEEDS_A_REASON
 # What the line below the document asks for, by verdict.
 ASKS = {
@@ -48,6 +51,7 @@ class GateScreen(RoomScreen):
     """Shows one gate and takes its decision."""
 
     BINDINGS = commands.bindings("gate")
+    scope = "gate"
 
     def __init__(self, gate: str) -> None:
         super().__init__()
@@ -62,6 +66,10 @@ class GateScreen(RoomScreen):
     @property
     def gate(self) -> Gate:
         return self.store.view.gates[self.gate_id]
+
+    @property
+    def section_wanted(self) -> str:
+        return "decisions" if self.gate.blockers else ""
 
     def compose(self) -> ComposeResult:
         yield Heading(id="head")
@@ -123,8 +131,15 @@ class GateScreen(RoomScreen):
                 needed = " (required)" if check.required and not check.has_passed else ""
                 pieces.append((f" {mark} {clean_line(check.name)}{needed} {clean_line(check.detail)}", look))
             rows.append(pieces)
-        rows += [((f" ✗ {clean_line(blocker)}", "bad"),) for blocker in gate.blockers]
-        rows += [((f" ⚑ {clean_line(hold)}", "accent"),) for hold in gate.holds]
+        most = MOST_BLOCKERS if self.size.height >= TALL else MOST_BLOCKERS // 2
+        rows += [((" ✗ ", "bad"), (clean_line(blocker), "bad")) for blocker in gate.blockers[:most]]
+        if (left := len(gate.blockers) - most) > 0:
+            rows.append(((f" ✗ {left} more {'is' if left == 1 else 'are'} in the way", "bad"),))
+        rows += [((" ⚑ ", "accent"), (clean_line(hold), "accent")) for hold in gate.holds[:most]]
+        rows += [
+            ((f" {key} ", "accent"), (clean_line(said), "plain"))
+            for key, said in reasons.ways_on(self.store.view, gate)
+        ]
         if gate.deferred_until:
             rows.append(((f" put off until {clean_line(gate.deferred_until)}", "accent"),))
         if gate.status == "open" and self.store.view.is_held:

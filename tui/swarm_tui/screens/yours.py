@@ -8,7 +8,8 @@ from textual.widgets import Input
 from swarm_core.vocabulary.entities import Task
 from swarm_core.vocabulary.events import OPERATOR
 
-from .steering import Request, Steering
+from .requests import Request
+from .steering import Steering
 
 
 def is_yours(task: Task | None) -> bool:

@@ -65,6 +65,19 @@ def _path_of(line: str) -> str:
     return names.rpartition(" b/")[2]
 
 
+def patch_of(text: str, path: str) -> str:
+    """The part of a document's patch that is about one file; empty if it is not in it. Inside of a hunk no line begins
+    in the first column, so that no content passes for another file's beginning."""
+    found: list[str] = []
+    is_inside = False
+    for line in text.split("\n"):
+        if line.startswith("diff --git "):
+            is_inside = _path_of(line) == path
+        if is_inside:
+            found.append(line)
+    return "\n".join(found)
+
+
 _CHANGE = {"+": "added", "-": "removed", "\\": "muted"}
 
 

@@ -92,18 +92,36 @@ class LogPane(LinePane):
 
 
 def wrapped(line: Row, width: int) -> list[Row]:
-    """``line`` as rows of at most ``width`` cells; what follows the first piece keeps its indentation."""
+    """``line`` as rows of at most ``width`` cells; what follows the first piece keeps its indentation.
+
+    A list, whose pieces before the last fill more than half of a row, is broken between its pieces.
+    """
     *heads, (text, style) = line
     indent = sum(cell_len(head) for head, _ in heads)
     room = max(8, width - indent)
-    if cell_len(text) <= room:
+    if cell_len(text) <= room and indent < width:
         return [line]
+    if len(heads) > 1 and indent > width // 2:
+        return _packed(line, width)
     if text.isascii():
         parts = textwrap.wrap(text, room, drop_whitespace=False, break_on_hyphens=False) or [""]
     else:
         parts = _wrapped_cells(text, room)
     margin = (" " * indent, style)
     return [(*heads, (parts[0], style)), *((margin, (part, style)) for part in parts[1:])]
+
+
+def _packed(line: Row, width: int) -> list[Row]:
+    """As many pieces in a row as fit; further rows begin below the second piece."""
+    margin = (" " * cell_len(line[0][0]), line[0][1])
+    rows: list[Row] = []
+    row: list[tuple[str, str]] = []
+    for piece in line:
+        if len(row) > 1 and sum(cell_len(text) for text, _ in row) + cell_len(piece[0]) > width:
+            rows += wrapped(row, width)
+            row = [margin]
+        row.append(piece)
+    return [*rows, *wrapped(row, width)]
 
 
 def _wrapped_cells(text: str, room: int) -> list[str]:

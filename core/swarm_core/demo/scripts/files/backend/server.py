@@ -25,12 +25,12 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on loopback; every request opens its own connection to the database."""
+    """Listens on loopback unless told not to; every request opens its own connection to the database."""
 
     daemon_threads = True
 
-    def __init__(self, database: str | Path, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, database: str | Path, port: int = 0, listens: bool = True) -> None:
+        super().__init__(("127.0.0.1", port), Handler, bind_and_activate=listens)
         self.database = database
         self.secret = secrets.token_bytes(32)
 

@@ -36,13 +36,15 @@ def customers(db: sqlite3.Connection) -> list[dict]:
 
 
 def add_customer(db: sqlite3.Connection, values: dict) -> dict:
-    """Raises sqlite3.IntegrityError if a required field is missing or a value is not allowed."""
-    row = {"name": None, "address": None, "phone": "", "status": "active"}
-    row.update((key, value) for key, value in values.items() if key in row)
+    """What may be given is what the table has, so a column can be given as soon as a migration has added it.
+
+    Raises sqlite3.IntegrityError if a required field is missing or a value is not allowed.
+    """
+    columns = {column["name"] for column in db.execute("PRAGMA table_info(customers)")} - {"id", "created_at"}
+    row = {"name": None, "address": None, **{key: values[key] for key in columns & values.keys()}}
     with db:
-        cursor = db.execute(
-            "INSERT INTO customers (name, address, phone, status) VALUES (:name, :address, :phone, :status)", row
-        )
+        names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+        cursor = db.execute(f"INSERT INTO customers ({names}) VALUES ({places})", row)
     return one(db, "customers", cursor.lastrowid)
 
 

@@ -12,7 +12,6 @@ CREATE TABLE customers (
     id         INTEGER PRIMARY KEY,
     name       TEXT NOT NULL CHECK (length(name) > 0),
     address    TEXT NOT NULL,
-    phone      TEXT NOT NULL DEFAULT '',
     status     TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused')),
     created_at TEXT NOT NULL DEFAULT (datetime('now'))
 );

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unittest
+from pathlib import Path
+
+from backend import api
 from tests.support import ServerCase
+
+TOP = Path(__file__).resolve().parent.parent
+CONTRACT = TOP / "artifacts" / "api-contracts.yml"
+SCHEMA = TOP / "database" / "schema.sql"
 
 
 class Api(ServerCase):
@@ -20,6 +29,19 @@ class Api(ServerCase):
         status, answer = self.call("POST", "/api/customers", {"name": "Nowhere"}, self.token)
         self.assertEqual(status, 400)
         self.assertIn("address", answer["error"])
+
+    @unittest.skipUnless("phone_number" in SCHEMA.read_text(encoding="utf-8"), "the schema has no phone_number yet")
+    def test_a_customer_has_a_phone_number(self) -> None:
+        body = {"name": "Gasometer", "address": "Richard-Lehmann-Str. 114", "phone_number": "0341 555 0198"}
+        status, customer = self.call("POST", "/api/customers", body, self.token)
+        self.assertEqual((status, customer["phone_number"]), (201, "0341 555 0198"))
+        listed = self.call("GET", "/api/customers", token=self.token)[1]
+        self.assertIn("0341 555 0198", [one["phone_number"] for one in listed])
+
+    def test_the_contract_and_the_api_have_the_same_addresses(self) -> None:
+        promised = re.findall(r"^  (/[^:]+):", CONTRACT.read_text(encoding="utf-8"), re.MULTILINE)
+        served = {pattern.replace(r"(\d{1,9})", "{id}") for _, pattern, _, _ in api.ROUTES}
+        self.assertEqual({f"/api{path}" for path in promised}, served)
 
     def test_a_name_is_data_and_never_a_command(self) -> None:
         body = {"name": "'); DROP TABLE bins; --", "address": "Little Bobby's Lane"}
