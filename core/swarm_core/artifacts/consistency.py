@@ -248,6 +248,18 @@ def deployment_and_facts(library: Library) -> Iterator[Fault]:
         yield Fault("pre_checks", message, _at(manifest, (*(path or ()), name)), hint, place)
 
 
+def results_and_facts(library: Library) -> Iterator[Fault]:
+    """The test results say no more than what the engine measured itself."""
+    results = library.tree("test_results")
+    if results is None:
+        return
+    for name, (claim, place, _) in _facts_of_tests(library).items():
+        measured = library.measured.get(name)
+        if measured is not None and _says_more(claim, measured.value):
+            message = f"the results say that {name} is {_word(claim)}, but {_word(measured.value)} was measured"
+            yield Fault("test_results", message, place, "write what the runner told", Place(measured.evidence))
+
+
 def _facts_of_tests(library: Library) -> dict[str, tuple[Any, Place, str]]:
     results = library.tree("test_results")
     if results is None:
@@ -364,6 +376,7 @@ COMPARISONS: tuple[Callable[[Library], Iterator[Fault]], ...] = (
     interface_and_api,
     design_and_integrations,
     deployment_and_facts,
+    results_and_facts,
     documents_and_sources,
     counts_of_tests,
 )
@@ -373,6 +386,7 @@ SIDES: Mapping[Callable[[Library], Iterator[Fault]], frozenset[str]] = {
     interface_and_api: frozenset({"ui_components", "api_contracts"}),
     design_and_integrations: frozenset({"system_design", "integration_manifest"}),
     deployment_and_facts: frozenset({"deployment_manifest", "test_results", "error_reports"}),
+    results_and_facts: frozenset({"test_results"}),
     documents_and_sources: frozenset({"documentation_manifest"}),
     counts_of_tests: frozenset({"test_results"}),
 }

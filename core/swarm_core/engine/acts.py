@@ -42,6 +42,7 @@ from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .finding_evidence import finding_evidence
 from .foreign_act import seat_for
+from .forensics import edited_receipts
 from .gate_rules import consultation, outcome, phase_evidence, plan_fact, with_rules
 from .ledger import Ledger
 from .matrix import adoption, name_branch
@@ -273,7 +274,7 @@ class Hands:
         diff = await hub.diff(base, tip)
         attempt = await hub.try_merge(onto, tip)
         checks = await self.measuring.at_merge(task, onto, attempt)
-        for built_in in await self.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths):
+        for built_in in await self.artifacts.checks(hub, task, task.assigned_to, tip, diff.paths, checks):
             await self.measuring.record(task.id, built_in, tip, "agent")
             checks.append(built_in)
         checks += await compared(self.runner, task, checks, diff.text)
@@ -302,7 +303,7 @@ class Hands:
 
     async def _landing_evidence(self, gate: Gate) -> Evidence:
         hub = await self.hub()
-        checks = await self.measuring.at_landing()
+        checks = [*await self.measuring.at_landing(), *await edited_receipts(self.runner)]
         attempt = await try_land(hub)
         tasks = [task for task in self.view.tasks.values() if task.is_work]
         return landing_evidence(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm_core.artifacts.aside import Judged, judge
-from swarm_core.artifacts.consistency import sides
+from swarm_core.artifacts.consistency import Measured, sides
 from swarm_core.artifacts.fault import Fault, errors
 from swarm_core.artifacts.validate import Judgement, dependency_faults, refused, too_large
 from swarm_core.checks.run import CheckRun
@@ -27,6 +27,8 @@ from swarm_core.vocabulary.layout import ARTIFACT_REGISTRY, ARTIFACT_VALIDATION
 from swarm_core.workspace.blobs import Entry, contents, entries
 from swarm_core.workspace.facts import Change
 from swarm_core.workspace.hub import Hub
+
+from .forensics import facts_of
 
 if TYPE_CHECKING:
     from .agent_act import AgentAct
@@ -231,8 +233,18 @@ class Registrar:
         found = (self.registry.at(path) for path in paths if path in self.registry.paths)
         return [kind for kind in found if kind is not None]
 
-    async def _judged(self, hub: Hub, commit: str, kinds: Sequence[ArtifactType], *, compares: bool = False) -> Judged:
-        """Judge artifacts as a commit holds them, in the order of ``kinds``; with ``compares``, against each other."""
+    async def _judged(
+        self,
+        hub: Hub,
+        commit: str,
+        kinds: Sequence[ArtifactType],
+        *,
+        compares: bool = False,
+        measured: Mapping[str, Measured] | None = None,
+    ) -> Judged:
+        """Judge artifacts as a commit holds them, in the order of ``kinds``; with ``compares``, against each other and
+        against what was ``measured``.
+        """
         by_key = self.registry.types
         needs = [by_key[key].path for kind in kinds for key in kind.depends_on]
         beside = [by_key[key] for key in sides(frozenset(kind.key for kind in kinds)) if key in by_key]
@@ -245,7 +257,7 @@ class Registrar:
         readable = [kind for kind in (*kinds, *also) if kind.key not in done]
         blobs = await contents(hub.desk, [found[kind.path].oid for kind in readable])
         files = [(kind, blobs[found[kind.path].oid]) for kind in readable]
-        judged = await judge(self.registry, files, compares=compares) if files else Judged()
+        judged = await judge(self.registry, files, compares=compares, measured=measured) if files else Judged()
         done |= {kind.key: judgement for (kind, _), judgement in zip(files, judged.judgements, strict=True)}
         wanted = tuple(self._with_needs(kind, done[kind.key], found) for kind in kinds)
         return Judged(wanted, judged.contradictions)
@@ -259,15 +271,20 @@ class Registrar:
             return judgement
         return Judgement(judgement.path, judgement.sha256, (*judgement.faults, *missing), judgement.missing)
 
-    async def checks(self, hub: Hub, task: Task, service: str, tip: str, paths: Iterable[str]) -> list[CheckRun]:
-        """What the merge gate shows of the artifacts a task changed: is each valid and its own, do they agree."""
+    async def checks(
+        self, hub: Hub, task: Task, service: str, tip: str, paths: Iterable[str], checks: Sequence[CheckRun] = ()
+    ) -> list[CheckRun]:
+        """What the merge gate shows of the artifacts a task changed: is each valid and its own, do they agree with each
+        other and with what ``checks`` measured.
+        """
         paths = list(paths)
         kinds = self._registered(paths)
         foreign = [why for path in paths if (why := self.refusal(service, path))]
         if not kinds and not foreign:
             return []
         started_s = self.runner.clock.monotonic_s()
-        judged = await self._judged(hub, tip, kinds, compares=True) if kinds else Judged()
+        measured = facts_of(checks)
+        judged = await self._judged(hub, tip, kinds, compares=True, measured=measured) if kinds else Judged()
         lines = [*foreign]
         for judgement in judged.judgements:
             lines += [f"{judgement.path}: {judgement.status}", *(f"  {fault}" for fault in judgement.faults)]

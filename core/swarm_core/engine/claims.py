@@ -82,7 +82,9 @@ def _sentence(text: str, start: int, end: int) -> str:
 
 def _coverage(said: str, checks: Sequence[CheckRun]) -> Iterator[Mismatch]:
     claim = COVERAGE.search(said)
-    measured = [float(m[1]) for check in checks for m in MEASURED_COVERAGE.finditer(check.output)]
+    measured = [float(check.value) for check in checks if check.kind == "coverage" and check.value is not None]
+    if not measured:  # a plain command may print what coverage.py prints
+        measured = [float(m[1]) for check in checks for m in MEASURED_COVERAGE.finditer(check.output)]
     if claim and measured and float(claim[1] or claim[2]) > max(measured) + SLACK:
         yield Mismatch(
             "coverage", "The handoff claims more coverage than was measured", claim[0], f"{max(measured):g} %"

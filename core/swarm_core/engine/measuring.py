@@ -127,13 +127,12 @@ class Measuring:
                 )
                 place = await tree.place(commit)
                 result = await run_check(spec, place, scratch, self.runner.clock, seen)
-                results[spec.name] = result
-                await self.record(task, result, commit, where)
+                results[spec.name] = await self.record(task, result, commit, where)
             await asyncio.to_thread(files.delete, scratch)
         return list(results.values())
 
-    async def record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
-        """Keep the evidence, then journal the result that names it."""
+    async def record(self, task: str, result: CheckRun, commit: str, where: str) -> CheckRun:
+        """Keep the evidence, then journal the result that names it; the result knows where it lies."""
         layout = self.runner.layout
         name = f"checks/{result.name}-{commit[:12]}-{self.runner.view.last_seq}.txt"
         evidence = self.runner.secrets.redact_bytes(result.evidence(commit=commit, tree=where).encode())
@@ -152,6 +151,7 @@ class Measuring:
             "evidence": name,
         }
         await self.runner.record(Draft(EVENTS[result.result], data, task=task or None))
+        return dataclasses.replace(result, kept=name)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[int]:
