@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from .contracts import api_and_database, interface_and_api
 from .fault import Fault
 from .library import Library
-from .manifests import counts_of_tests, deployment_and_facts, design_and_integrations, documents_and_sources
+from .manifests import (
+    counts_of_tests,
+    deployment_and_facts,
+    design_and_integrations,
+    documents_and_sources,
+    results_and_facts,
+)
 
 
 def contradictions(library: Library) -> list[Fault]:
@@ -25,6 +31,7 @@ COMPARISONS: tuple[Callable[[Library], Iterator[Fault]], ...] = (
     interface_and_api,
     design_and_integrations,
     deployment_and_facts,
+    results_and_facts,
     documents_and_sources,
     counts_of_tests,
 )
@@ -34,6 +41,7 @@ SIDES: Mapping[Callable[[Library], Iterator[Fault]], frozenset[str]] = {
     interface_and_api: frozenset({"ui_components", "api_contracts"}),
     design_and_integrations: frozenset({"system_design", "integration_manifest"}),
     deployment_and_facts: frozenset({"deployment_manifest", "test_results", "error_reports"}),
+    results_and_facts: frozenset({"test_results"}),
     documents_and_sources: frozenset({"documentation_manifest"}),
     counts_of_tests: frozenset({"test_results"}),
 }

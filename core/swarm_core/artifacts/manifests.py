@@ -77,6 +77,18 @@ def deployment_and_facts(library: Library) -> Iterator[Fault]:
         yield Fault("pre_checks", message, place_of(manifest, (*(path or ()), name)), hint, place)
 
 
+def results_and_facts(library: Library) -> Iterator[Fault]:
+    """The test results say no more than what the engine measured itself."""
+    results = library.tree("test_results")
+    if results is None:
+        return
+    for name, (claim, place, _) in _facts_of_tests(library).items():
+        measured = library.measured.get(name)
+        if measured is not None and _says_more(claim, measured.value):
+            message = f"the results say that {name} is {_word(claim)}, but {_word(measured.value)} was measured"
+            yield Fault("test_results", message, place, "write what the runner told", Place(measured.evidence))
+
+
 def _facts_of_tests(library: Library) -> dict[str, tuple[Any, Place, str]]:
     results = library.tree("test_results")
     if results is None:

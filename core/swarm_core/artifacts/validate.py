@@ -13,6 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from swarm_core.vocabulary.artifacts import ArtifactType
+from swarm_core.vocabulary.errors import ConfigurationError
+from swarm_core.vocabulary.rules import MATRIX_FILE
 
 from .fault import Fault, Faults, Place, errors
 from .parsed import Parsed, number, occurrences
@@ -82,6 +84,8 @@ def examine(kind: ArtifactType, content: bytes) -> tuple[Judgement, Document | N
             _FORMATS[kind.format](document, faults)
             if document.parsed is not None:
                 _judge(document.parsed, kind, faults)
+                if kind.path == MATRIX_FILE and not errors(faults.found()):
+                    _judge_rules(content, faults)
         except ImportError as error:
             missing = (error.name or "a library").partition(".")[0]
         except RecursionError:
@@ -248,6 +252,17 @@ def _judge_coverage(parsed: Parsed, minimum: float, faults: Faults) -> None:
     path, figure = min(figures, key=lambda one: one[1])
     if figure < minimum:
         faults.add("minimum_coverage", f"coverage {figure:g} is below {minimum:g}", *parsed.position(path))
+
+
+def _judge_rules(content: bytes, faults: Faults) -> None:
+    """The decision matrix holds rules that can be carried out; what cannot would change nothing once it is merged."""
+    from swarm_core.definitions.matrix import read_matrix
+
+    try:
+        read_matrix(content, MATRIX_FILE)
+    except ConfigurationError as error:
+        line = error.line or 1
+        faults.add("rules", error.message.removeprefix(f"{MATRIX_FILE}:{line}: "), line, hint=error.hint)
 
 
 def _judge_schema(parsed: Parsed, kind: ArtifactType, faults: Faults) -> None:

@@ -79,11 +79,14 @@ class _Reader:
             self._keys.pop()
             return True
         if kind is yaml.AliasEvent:
-            return self._stop(event, "alias", "aliases (*name) are not allowed: one line can stand for millions")
+            said = "aliases (*name) are not allowed: one line can stand for millions"
+            return self._stop(event, "alias", said, "write the value out where it is used")
         if kind is yaml.DocumentStartEvent:
             self._documents += 1
             if self._documents > 1:
-                return self._stop(event, "documents", "a second document begins: an artifact is one document")
+                return self._stop(
+                    event, "documents", "a second document begins: an artifact is one document", "remove ---"
+                )
         return True
 
     def _stop(self, event: Any, code: str, message: str, hint: str = "") -> bool:

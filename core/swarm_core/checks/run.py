@@ -55,6 +55,7 @@ class CheckRun:
     """One measurement. ``result`` is pass, fail, not_measured or error; ``output`` and ``found`` are the evidence.
 
     ``value`` is exact and in ``unit``. ``note`` says what was seen, ``hint`` the next step, where there is one.
+    ``kept`` is where its evidence lies in the run's directory, once it does.
     """
 
     name: str
@@ -71,6 +72,7 @@ class CheckRun:
     found: tuple[Found, ...] = ()
     note: str = ""
     hint: str = ""
+    kept: str = ""
 
     @property
     def result(self) -> str:

@@ -199,7 +199,8 @@ def read_artifact(root: Path, kind: ArtifactType) -> bytes | Judgement | None:
         return refused(kind, "no_file", "is no file that can be read, or a link leads to it", "write the file itself")
     finally:
         os.close(held)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return refused(kind, "no_file", "is not a plain file", "write the file itself")
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return refused(kind, "no_file", "is not a plain file", "write the file itself")
         return file.read(kind.max_bytes + 1)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 from swarm_core.client import SwarmClient
 from swarm_core.definitions import load
+from swarm_core.definitions.artifacts import load_registry
+from swarm_core.definitions.matrix import load_matrix
 from swarm_core.definitions.settings import read_granted, read_settings
 from swarm_core.definitions.suggestions import suggested
 from swarm_core.engine.permissions import rules_for
@@ -19,6 +21,7 @@ from swarm_core.recovery.receipts import check_receipts
 from swarm_core.tools.jail.choice import candidates, choose, described, prove
 from swarm_core.vocabulary.clean import clean
 from swarm_core.vocabulary.errors import PermissionDenied, SwarmError
+from swarm_core.vocabulary.layout import ARTIFACT_REGISTRY
 from swarm_core.workspace.preflight import check
 
 from .common import Parsers, here
@@ -32,12 +35,14 @@ def add(parsers: Parsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     client = here()
-    is_well = True
+    is_well, said = True, set[str]()
     for examine in (
         _machine,
         _confinement,
         _repository,
         _configuration,
+        _artifacts,
+        _rules,
         _permissions,
         _engine,
         _journals,
@@ -45,6 +50,9 @@ def run(options: argparse.Namespace) -> int:
     ):
         for is_good, text in _guarded(examine, client):
             is_well &= is_good
+            if not is_good and text in said:
+                continue  # what one part stumbled over, the next one does as well
+            said.add(text)
             print(f"{'✓' if is_good else '✗'} {clean(text)}")
     return 0 if is_well else 1
 
@@ -96,6 +104,17 @@ def _configuration(client: SwarmClient) -> Iterator[Finding]:
     for one in suggested(client.layout.root):
         if one.command not in measured:
             yield True, f"note: CLAUDE.md:{one.line} names a command that could be a check, {one.name}: {one.command}"
+
+
+def _artifacts(client: SwarmClient) -> Iterator[Finding]:
+    registry = load_registry(client.layout.root)
+    whose = "the shipped registry" if registry.is_shipped else ARTIFACT_REGISTRY
+    yield True, f"{whose}: {len(registry.types)} artifacts"
+
+
+def _rules(client: SwarmClient) -> Iterator[Finding]:
+    matrix = load_matrix(client.layout.root)
+    yield True, f"{matrix.path}: {len(matrix.rules)} rules"
 
 
 def _permissions(client: SwarmClient) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from swarm_core.client import SwarmClient
 from swarm_core.definitions import load
+from swarm_core.definitions.artifacts import load_registry
+from swarm_core.definitions.matrix import load_matrix
 from swarm_core.journal.lines import encode_body
 from swarm_core.vocabulary.errors import ConfigurationError, UsageError
 from swarm_core.vocabulary.spec import SwarmSpec
@@ -48,6 +50,9 @@ def run(options: argparse.Namespace) -> int:
     if not (options.offline or options.script):
         require_credentials(spec)
     _check_scripts(spec, client, chosen)
+    if spec.artifacts != "off":
+        load_registry(client.layout.root)
+    load_matrix(client.layout.root)
     run_id = start(client, options.goal, chosen)
     if not options.headless and has_terminal() and options.open_room is not None:
         return int(options.open_room(client.layout.root, run_id))

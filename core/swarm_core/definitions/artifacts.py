@@ -20,7 +20,7 @@ from swarm_core.vocabulary.artifacts import ALL, FORMATS, ArtifactType, Registry
 from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.layout import ARTIFACT_REGISTRY, ARTIFACT_VALIDATION
 
-from .marked import Marked, compose, read
+from .marked import Marked, compose, contents, decoded, read
 
 DIALECTS = ("postgres", "sqlite", "mysql", "tsql", "oracle", "duckdb", "snowflake", "bigquery")
 RESERVED = ("plan",)  # the architect's, which is no file of the repository
@@ -283,10 +283,7 @@ def _is_plain(path: Path) -> bool:
 
 def _read_json(path: Path) -> Marked:
     """JSON is read as the YAML it is, for the places; tabs between its tokens are white space in one of them only."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"is not UTF-8 text (byte {error.start})", path=path, line=1) from None
+    text = decoded(contents(path), path)
     return compose(text.replace("\t", " "), path)
 
 

@@ -35,7 +35,7 @@ from .budgets import read_budgets
 from .checks import read_checks
 from .critics import critics
 from .gates import read_gates, unmeasured
-from .marked import Marked, read
+from .marked import Marked, compose, contents, decoded
 from .mcp_servers import servers
 from .settings import service_permissions, top_permissions
 
@@ -105,7 +105,8 @@ def load(path: Path) -> SwarmSpec:
     """Read a configuration. Raises ConfigurationError with ``file:line`` and the next step."""
     if not path.exists():
         raise ConfigurationError("there is no such file", path=path, hint="swarm-tui init writes one")
-    return parse(read(path), hashlib.sha256(path.read_bytes()).hexdigest())
+    raw = contents(path)
+    return parse(compose(decoded(raw, path), path), hashlib.sha256(raw).hexdigest())
 
 
 def parse(root: Marked, sha256: str = "") -> SwarmSpec:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import yaml
 from swarm_core.vocabulary.errors import ConfigurationError
 
 MAX_FILE_BYTES = 1 << 20
+TEXT = "save it as UTF-8 text"
 EVERY_KEY = "swarm-tui init --print shows every key explained"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
@@ -116,8 +119,14 @@ def compose(text: str, path: Path | str) -> Marked:
         raise ConfigurationError(
             f"is not valid YAML: {error.problem}", path=path, line=line, hint="check indentation, quotes and colons"
         ) from error
+    except yaml.reader.ReaderError as error:  # a character that no YAML may hold, such as a NUL byte
+        line = text.count("\n", 0, error.position) + 1
+        shown = f"#x{ord(text[error.position]):04x}"
+        raise ConfigurationError(
+            f"is not text: it holds the character {shown}", path=path, line=line, hint=TEXT
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"is not valid YAML: {error}", path=path) from error
+        raise ConfigurationError(f"is not valid YAML: {error}", path=path, line=1) from error
     except RecursionError:
         raise ConfigurationError("is nested too deep to be read", path=path, line=1) from None
     return Marked(node or yaml.MappingNode("tag:yaml.org,2002:map", []), path, "")
@@ -125,13 +134,39 @@ def compose(text: str, path: Path | str) -> Marked:
 
 def read(path: Path) -> Marked:
     """Read and parse a file of at most 1 MiB."""
+    return compose(decoded(contents(path), path), path)
+
+
+def contents(path: Path, shown: Path | str = "") -> bytes:
+    """The bytes of a plain file of at most 1 MiB; a link is followed, a pipe is not waited for.
+
+    Raises ConfigurationError, which calls the file ``shown``.
+    """
+    shown = shown or path
     try:
-        raw = path.read_bytes()
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigurationError("is not a plain file", path=shown, line=1, hint="put the file itself there")
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except IsADirectoryError:
+        raise ConfigurationError("is a directory", path=shown, line=1, hint="put the file itself there") from None
     except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", path=path) from error
+        hint = "look at who may read it"
+        raise ConfigurationError(f"cannot be read: {error.strerror}", path=shown, line=1, hint=hint) from error
     if len(raw) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"is larger than {MAX_FILE_BYTES} bytes", path=path)
+        raise too_large(shown)
+    return raw
+
+
+def too_large(path: Path | str) -> ConfigurationError:
+    return ConfigurationError(f"is larger than {MAX_FILE_BYTES} bytes", path=path, line=1, hint="it is a page of text")
+
+
+def decoded(raw: bytes, path: Path | str) -> str:
+    """Raises ConfigurationError with the line where the bytes are no text."""
     try:
-        return compose(raw.decode(), path)
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"is not UTF-8 text (byte {error.start})", path=path) from error
+        line = raw.count(b"\n", 0, error.start) + 1
+        message = f"is not UTF-8 text (byte {error.start})"
+        raise ConfigurationError(message, path=path, line=line, hint=TEXT) from error

@@ -29,7 +29,7 @@ from swarm_core.vocabulary.errors import ConfigurationError
 from swarm_core.vocabulary.findings import SEVERITIES
 from swarm_core.vocabulary.rules import ACTIONS, MATRIX_FILE, PROTOCOLS, SHIPPED, Matrix, Rule
 
-from .marked import MAX_FILE_BYTES, Marked, compose
+from .marked import MAX_FILE_BYTES, Marked, compose, contents, decoded, too_large
 
 HELP = "docs/decisions-matrix.md explains every word; swarm-tui matrix list shows the rules in force"
 MAX_RULES = 500
@@ -44,14 +44,11 @@ def load_matrix(root: Path) -> Matrix:
     path = root / MATRIX_FILE
     if not path.exists() and not path.is_symlink():
         return shipped_matrix()
-    try:
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise ConfigurationError("leads out of the repository", path=path, hint="put the file itself there")
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", path=path) from error
-    return read_matrix(data, MATRIX_FILE)
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ConfigurationError(
+            "leads out of the repository", path=MATRIX_FILE, line=1, hint="put the file itself there"
+        )
+    return read_matrix(contents(path, MATRIX_FILE), MATRIX_FILE)
 
 
 def shipped_matrix() -> Matrix:
@@ -63,12 +60,8 @@ def shipped_matrix() -> Matrix:
 def read_matrix(data: bytes, path: Path | str = MATRIX_FILE) -> Matrix:
     """Compile a file's bytes. Raises ConfigurationError with ``file:line`` and the next step."""
     if len(data) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"is larger than {MAX_FILE_BYTES} bytes", path=path)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"is not UTF-8 text (byte {error.start})", path=path) from error
-    top = compose(text, path).fields(("version", "decision_rules", "aliases"))
+        raise too_large(path)
+    top = compose(decoded(data, path), path).fields(("version", "decision_rules", "aliases"))
     if "decision_rules" not in top:
         raise ConfigurationError("decision_rules are missing", path=path, line=1, hint=HELP)
     rules = tuple(_rules(top["decision_rules"]))

@@ -64,11 +64,13 @@ def parse(text: str, path: str = FILE) -> list[Action]:
 
     try:
         if any(isinstance(token, yaml.AliasEvent) for token in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ConfigurationError("aliases (*name) are not supported", path=path)
+            raise ConfigurationError("aliases (*name) are not supported", path=path, line=1)
         body = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise ConfigurationError("is not valid YAML", path=path, line=mark.line + 1 if mark else None) from error
+        raise ConfigurationError("is not valid YAML", path=path, line=mark.line + 1 if mark else 1) from error
+    except RecursionError:
+        raise ConfigurationError("is nested too deep to be read", path=path, line=1) from None
     rows = body.get("recovery_actions") if isinstance(body, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("id") for row in rows):
         raise ConfigurationError("has no list recovery_actions of entries with an id", path=path, line=1)

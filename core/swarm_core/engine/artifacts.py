@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from swarm_core.artifacts.aside import Judged, judge
 from swarm_core.artifacts.consistency import sides
 from swarm_core.artifacts.fault import errors
+from swarm_core.artifacts.library import Measured
 from swarm_core.artifacts.validate import Judgement, dependency_faults, refused, too_large
 from swarm_core.checks.run import CheckRun
 from swarm_core.definitions.artifacts import load_registry
@@ -29,6 +30,7 @@ from swarm_core.workspace.facts import Change
 from swarm_core.workspace.hub import Hub
 
 from .agreement import agreement, own
+from .forensics import facts_of
 
 if TYPE_CHECKING:
     from .agent_act import AgentAct
@@ -233,8 +235,18 @@ class Registrar:
         found = (self.registry.at(path) for path in paths if path in self.registry.paths)
         return [kind for kind in found if kind is not None]
 
-    async def judged(self, hub: Hub, commit: str, kinds: Sequence[ArtifactType], *, compares: bool = False) -> Judged:
-        """Judge artifacts as a commit holds them, in the order of ``kinds``; with ``compares``, against each other."""
+    async def judged(
+        self,
+        hub: Hub,
+        commit: str,
+        kinds: Sequence[ArtifactType],
+        *,
+        compares: bool = False,
+        measured: Mapping[str, Measured] | None = None,
+    ) -> Judged:
+        """Judge artifacts as a commit holds them, in the order of ``kinds``; with ``compares``, against each other and
+        against what was ``measured``.
+        """
         by_key = self.registry.types
         needs = [by_key[key].path for kind in kinds for key in kind.depends_on]
         beside = [by_key[key] for key in sides(frozenset(kind.key for kind in kinds)) if key in by_key]
@@ -247,7 +259,7 @@ class Registrar:
         readable = [kind for kind in (*kinds, *also) if kind.key not in done]
         blobs = await contents(hub.desk, [found[kind.path].oid for kind in readable])
         files = [(kind, blobs[found[kind.path].oid]) for kind in readable]
-        judged = await judge(self.registry, files, compares=compares) if files else Judged()
+        judged = await judge(self.registry, files, compares=compares, measured=measured) if files else Judged()
         done |= {kind.key: judgement for (kind, _), judgement in zip(files, judged.judgements, strict=True)}
         wanted = tuple(self._with_needs(kind, done[kind.key], found) for kind in kinds)
         return Judged(wanted, judged.contradictions)
@@ -261,8 +273,11 @@ class Registrar:
             return judgement
         return Judgement(judgement.path, judgement.sha256, (*judgement.faults, *missing), judgement.missing)
 
-    async def checks(self, hub: Hub, service: str, tip: str, paths: Iterable[str]) -> list[CheckRun]:
-        """What the merge gate shows of the artifacts a task changed: is each valid and its own, do they agree.
+    async def checks(
+        self, hub: Hub, service: str, tip: str, paths: Iterable[str], checks: Sequence[CheckRun] = ()
+    ) -> list[CheckRun]:
+        """What the merge gate shows of the artifacts a task changed: is each valid and its own, do they agree with each
+        other and with what ``checks`` measured.
 
         ``tip`` is what merging it gives. Where it does not agree with another producer's artifact is told and fails
         nothing: no further round of this task mends that, and ``agreement`` raises it as it is merged.
@@ -273,7 +288,8 @@ class Registrar:
         if not kinds and not foreign:
             return []
         started_s = self.runner.clock.monotonic_s()
-        judged = await self.judged(hub, tip, kinds, compares=True) if kinds else Judged()
+        measured = facts_of(checks)
+        judged = await self.judged(hub, tip, kinds, compares=True, measured=measured) if kinds else Judged()
         lines = [*foreign]
         for judgement in judged.judgements:
             lines += [f"{judgement.path}: {judgement.status}", *(f"  {fault}" for fault in judgement.faults)]

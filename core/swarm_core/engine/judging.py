@@ -21,6 +21,7 @@ from .claims import compared
 from .crash_points import CrashPoint, reached
 from .evidence import Evidence, escalation_evidence, landing_evidence, merge_evidence, plan_evidence
 from .finding_evidence import finding_evidence
+from .forensics import edited_receipts
 from .gate_rules import consultation, outcome, phase_evidence, plan_fact, with_rules
 from .landing import landing_about, landing_blockers, short_branch
 from .measuring import required_missing
@@ -105,7 +106,7 @@ class Judging:
         is_merged = bool(task.commit) and attempt.is_clean
         is_registered = self.hands.artifacts.registered(diff.paths)
         seen = await hub.merged(onto, tip, attempt.tree) if is_merged and is_registered else tip
-        for built_in in await self.hands.artifacts.checks(hub, task.assigned_to, seen, diff.paths):
+        for built_in in await self.hands.artifacts.checks(hub, task.assigned_to, seen, diff.paths, checks):
             await self.hands.measuring.record(task.id, built_in, seen, "merged" if is_merged else "agent")
             checks.append(built_in)
         checks += await compared(self.runner, task, checks, diff.text)
@@ -134,7 +135,7 @@ class Judging:
 
     async def _landing_evidence(self, gate: Gate) -> Evidence:
         hub = await self.hands.hub()
-        checks = await self.hands.measuring.at_landing()
+        checks = [*await self.hands.measuring.at_landing(), *await edited_receipts(self.runner)]
         attempt = await try_land(hub)
         tasks = [task for task in self.view.tasks.values() if task.is_work]
         return landing_evidence(

@@ -132,14 +132,15 @@ class Measuring:
                 )
                 place = await tree.place(commit)
                 result = await run_check(spec, place, scratch, self.runner.clock, seen)
-                results[spec.name] = result
-                await self.record(task, result, commit, where)
+                results[spec.name] = await self.record(task, result, commit, where)
             await asyncio.to_thread(files.delete, scratch)
         return list(results.values())
 
-    async def record(self, task: str, result: CheckRun, commit: str, where: str) -> None:
-        """Keep the evidence, then journal the result that names it."""
-        await self.runner.record(await self.told(task, result, commit, where))
+    async def record(self, task: str, result: CheckRun, commit: str, where: str) -> CheckRun:
+        """Keep the evidence, then journal the result that names it; the result knows where it lies."""
+        told = await self.told(task, result, commit, where)
+        await self.runner.record(told)
+        return dataclasses.replace(result, kept=told.data["evidence"])
 
     async def told(
         self, task: str, result: CheckRun, commit: str, where: str, *, seen: Sequence[str] | None = None

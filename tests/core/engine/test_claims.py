@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from swarm_core.checks.run import CheckRun
@@ -86,3 +88,9 @@ def test_a_mismatch_is_raised_once_and_closed_when_the_next_handoff_fits() -> No
 
 def test_a_commit_without_a_review_shows_a_failed_line() -> None:
     assert not reviewed(RunView(), Task("task_001", "t", commit="c1"), "critic").has_passed
+
+
+def test_a_claim_is_held_against_the_value_of_a_coverage_check() -> None:
+    low = CheckRun("coverage", "c", 0, 1.0, "", "fail", "coverage", Fraction(799, 10), "%", ">= 80", True)
+    assert [one.kind for one in mismatches(task("Coverage: 86 %"), [low], "")] == ["coverage"]
+    assert mismatches(task("Coverage: 79.9 %"), [low], "") == []
