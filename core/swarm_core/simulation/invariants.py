@@ -189,7 +189,9 @@ class Invariants:
 
     def _decided(self, event: Event) -> None:
         gate = self.view.gates[event.data["gate"]]
-        evidence, commit = self._shown.pop(gate.id, ("nothing", ""))
+        evidence, commit = self._shown.get(gate.id, ("nothing", ""))
+        if gate.status != "blocked":  # what was refused can still be forced, on the same evidence
+            self._shown.pop(gate.id, None)
         self.expect(
             event.data.get("evidence") == evidence,
             "§5.8 a decision is about what is shown",
