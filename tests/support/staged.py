@@ -75,10 +75,16 @@ class Staged:
         kept = [str(event.data["evidence"]) for event in self.events() if event.data.get("name") == check]
         return (self.directory / kept[-1]).read_text()
 
-    def finish(self) -> Staged:
-        """Play to the end; everything that may be approved is."""
+    def told(self, instance: str, task: str) -> list[str]:
+        """What an agent's tools answered, in order."""
+        path = self.client.layout.run(self.run).transcript(instance, task)
+        lines = [json.loads(text) for text in path.read_text().splitlines()]
+        return [str(one["text"]) for one in lines if one["line"] == "tool_result"]
+
+    def finish(self, *, code: int = 0) -> Staged:
+        """Play to the end; everything that may be approved is. ``code`` is the exit code: 30 if it does not land."""
         done = swarm(*RUN, "--yes", cwd=self.root)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+        assert done.returncode == code, done.stdout[-3000:] + done.stderr[-2000:]
         return self
 
     @contextmanager
