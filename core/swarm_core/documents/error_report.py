@@ -17,7 +17,8 @@ GROUPS = {
     "MEDIUM": "Medium Issues Detected",
     "LOW": "Low Issues Detected",
 }
-ACTIONS = "Automated Actions Taken"
+ACTIONS, RECOMMENDATIONS = "Automated Actions Taken", "Recommendations"
+NONE, ADVICE = "None.", "`swarm-tui findings` shows each with its evidence; what nobody owns waits for you."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def render(document: Report) -> str:
     number = 0
     for severity, heading in GROUPS.items():
         issues = [issue for issue in document.issues if issue.severity == severity]
-        lines += [f"## {heading}", ""] if issues else []
+        is_always_there = severity == "CRITICAL"
+        lines += [f"## {heading}", ""] if issues or is_always_there else []
+        lines += [NONE, ""] if is_always_there and not issues else []
         for issue in issues:
             number += 1
             fields = {
@@ -105,8 +108,8 @@ def render(document: Report) -> str:
                 "Status": issue.status,
             }
             lines += [f"### {number}. {issue.title}".rstrip(), *render_fields(fields), ""]
-    if document.actions:
-        lines += [f"## {ACTIONS}", *(f"{n}. {text}" for n, text in enumerate(document.actions, 1)), ""]
+    actions = [f"{n}. {text}" for n, text in enumerate(document.actions, 1)]
+    lines += [f"## {ACTIONS}", *(actions or ["", NONE]), "", f"## {RECOMMENDATIONS}", "", ADVICE, ""]
     return "\n".join(lines)
 
 
