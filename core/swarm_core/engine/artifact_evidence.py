@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from swarm_core.artifacts.fault import errors
 from swarm_core.artifacts.validate import Judgement, refused, too_large
 from swarm_core.vocabulary.artifacts import ArtifactType
 from swarm_core.workspace.blobs import Entry
-
-if TYPE_CHECKING:
-    pass
 
 
 def complaints(judgement: Judgement) -> list[str]:
@@ -23,6 +18,7 @@ def complaints(judgement: Judgement) -> list[str]:
 
 
 def unreadable(kind: ArtifactType, entry: Entry | None) -> Judgement | None:
+    """The judgement of what need not or cannot be read; None if it must be."""
     if entry is None:
         return refused(kind, "missing", "is not there", f"write it, or take {kind.key} out of the registry")
     if entry.kind != "file":
