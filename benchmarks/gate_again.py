@@ -173,6 +173,7 @@ class Bench:
                 Draft("task.created", {"title": name, "assigned_to": "writer", "kind": kind}, task=name)
             )
         await self.hands.perform(StartInstance(INSTANCE))
+        await (await self.hands.hub()).add_tree(INSTANCE)
         left = self.events - runner.view.last_seq
         for draft in history(self.artifacts, left):
             await runner.record(told(runner.view, draft))

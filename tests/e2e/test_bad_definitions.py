@@ -116,7 +116,7 @@ def test_a_broken_definition_is_one_error_with_file_and_line_at_every_command(
         done = swarm(*command, cwd=root)
         told = done.stdout + done.stderr
         assert done.returncode == (1 if command[0] == "artifact" and path == MATRIX else 4), (command, told)
-        errors = [text for text in told.splitlines() if not text.startswith(("  next: ", "1 artifacts: "))]
+        errors = [text for text in told.splitlines() if not text.startswith(("  next: ", "1 artifact: "))]
         assert len(errors) == 1, told
         assert place.search(errors[0]), told
         assert "  next: " in told or " -> " in told, told

@@ -12,7 +12,7 @@ from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.errors import PermissionDenied, ToolError
 from swarm_core.workspace.hub import Hub
 
-from .artifacts import complaints
+from .artifact_evidence import complaints
 
 if TYPE_CHECKING:
     from .agent_act import AgentAct

@@ -16,7 +16,7 @@ from swarm_core.artifacts.aside import Judged, judge
 from swarm_core.artifacts.consistency import sides
 from swarm_core.artifacts.fault import errors
 from swarm_core.artifacts.library import Measured
-from swarm_core.artifacts.validate import Judgement, dependency_faults, refused, too_large
+from swarm_core.artifacts.validate import Judgement, dependency_faults
 from swarm_core.checks.run import CheckRun
 from swarm_core.definitions.artifacts import load_registry
 from swarm_core.policy.phases import phases_of_work
@@ -35,6 +35,7 @@ from .forensics import facts_of
 if TYPE_CHECKING:
     from .agent_act import AgentAct
     from .runner import Runner
+from .artifact_evidence import complaints, unreadable
 
 MAX_TOLD = 10
 MAX_REMEMBERED = 4096
@@ -254,7 +255,7 @@ class Registrar:
         found = await entries(hub.desk, commit, [*(kind.path for kind in (*kinds, *also)), *needs])
         done: dict[str, Judgement] = {}
         for kind in (*kinds, *also):
-            if (judgement := _unreadable(kind, found.get(kind.path))) is not None:
+            if (judgement := unreadable(kind, found.get(kind.path))) is not None:
                 done[kind.key] = judgement
         readable = [kind for kind in (*kinds, *also) if kind.key not in done]
         blobs = await contents(hub.desk, [found[kind.path].oid for kind in readable])
@@ -340,22 +341,5 @@ class Registrar:
         return [Draft("artifact.sealed", {"path": one.path}) for one in known if one.status == "valid"]
 
 
-def complaints(judgement: Judgement) -> list[str]:
-    """What an agent has to correct, each with its place and the next step."""
-    if judgement.is_valid:
-        return []
-    found = errors(judgement.faults)
-    lines = [f"{fault}{f' -> {fault.hint}' if fault.hint else ''}" for fault in found]
-    return lines or [f"{judgement.path}: {judgement.reason}"]
-
-
 def _oid(found: Mapping[str, Entry], path: str) -> str:
     return found[path].oid if path in found else ""
-
-
-def _unreadable(kind: ArtifactType, entry: Entry | None) -> Judgement | None:
-    if entry is None:
-        return refused(kind, "missing", "is not there", f"write it, or take {kind.key} out of the registry")
-    if entry.kind != "file":
-        return refused(kind, "no_file", f"is a {entry.kind}, not a file", "write the file itself")
-    return too_large(kind, entry.size_bytes)

@@ -23,7 +23,8 @@ from . import (
 from .entities import Gate
 from .errors import IllegalTransition
 from .events import Event
-from .state import ALWAYS_FIT, CHANGES, FURTHER, AnyEvent, Sink, State, Writer
+from .state import ALWAYS_FIT, CHANGES, FURTHER, AnyEvent, Sink, State
+from .writer import Writer
 
 __all__ = [
     "RunView",
