@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.cli import wait_until
 from tests.support.staged import Staged, handoff, stage, work, write
 
 pytestmark = pytest.mark.timeout(180)
@@ -70,6 +71,8 @@ def test_79_9_cannot_be_approved_and_80_0_is_merged_and_landed(tmp_path: Path, p
             ("coverage", "pass", 80.0)
         ]
         run.decide("approve", landing)
+        wait_until("the end", lambda: run.view.is_over)
+        assert run.view.run.landed
     assert (tmp_path / "small/src/m.py").read_text() == module(800, 1000)
     assert [e.data["value"] for e in run.events("check.passed") if e.data["name"] == "coverage"] == [80.0, 80.0]
     said = [finding.title for finding in run.view.findings.values() if finding.category == "forensic"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.support import repos
 from tests.support.artifacts import needs_validators
-from tests.support.cli import swarm
+from tests.support.cli import swarm, wait_until
 from tests.support.staged import Staged, call, handoff, stage, work, write
 
 from swarm_core.tools.confine import confinement
@@ -303,4 +303,5 @@ def test_an_agent_cannot_approve_its_own_work_through_the_inbox(staged: Stage, t
         assert "accepted" not in said
         run.decide("approve", gate)
         run.decide("approve", run.gate("landing"))
+        wait_until("the end", lambda: run.view.is_over)
     assert (top / "backend/a.txt").read_text() == "mine\n"

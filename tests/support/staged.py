@@ -71,8 +71,9 @@ class Staged:
         return RunView.of(self.events())
 
     def evidence(self, check: str) -> str:
-        """The text of the last evidence of a check."""
-        kept = [str(event.data["evidence"]) for event in self.events() if event.data.get("name") == check]
+        """The text of the last evidence of a check on what a task would bring about."""
+        measured = [event for event in self.events() if event.data.get("name") == check and event.task]
+        kept = [str(event.data["evidence"]) for event in measured]
         return (self.directory / kept[-1]).read_text()
 
     def told(self, instance: str, task: str) -> list[str]:

@@ -9,6 +9,7 @@ from tests.support.artifacts import library, needs_validators, told
 
 from swarm_core.artifacts.consistency import COMPARISONS, SIDES, contradictions, sides
 from swarm_core.artifacts.contracts import snake, table_names
+from swarm_core.artifacts.library import Measured
 
 API = """\
 openapi: 3.0.0
@@ -88,6 +89,17 @@ def test_no_test_at_all_is_not_passed() -> None:
     results = json.dumps({"test_execution": {"summary": summary}})
     (only,) = found(deployment_manifest=manifest, test_results=results)
     assert "tests_passed says true, but there were no tests" in only
+
+
+@pytest.mark.parametrize(("said", "measured", "expected"), [(86.0, 79.9, 1), (79.9, 86.0, 0), (79.9, 79.9, 0)])
+def test_test_results_that_say_more_than_was_measured_are_contradicted(
+    said: float, measured: float, expected: int
+) -> None:
+    results = json.dumps({"test_execution": {"summary": {"total": 1, "passed": 1, "failed": 0, "coverage": said}}})
+    facts = {"coverage": Measured(measured, "checks/coverage-12.txt"), "tests_passed": Measured(True, "checks/t.txt")}
+    faults = told(contradictions(library({"test_results": results}, facts)))
+    assert len(faults) == expected
+    assert all("coverage is 86, but 79.9 was measured (see checks/coverage-12.txt:1:1)" in one for one in faults)
 
 
 def test_counts_of_a_test_run_add_up() -> None:
