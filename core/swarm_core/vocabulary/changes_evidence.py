@@ -110,10 +110,11 @@ def _finding_moved(view: State, event: AnyEvent, out: Sink) -> None:
 
 
 def _has_fixed(view: State, actor: str, finding: Finding) -> bool:
-    """Whether ``actor`` is the service, or an instance of the service, whose work the fix is."""
+    """Whether ``actor`` is the service, or an instance of the service, whose work the fix is. The task says who: it may
+    have been given to somebody else meanwhile."""
     task = view.tasks.get(finding.task or finding.about)
     instance = view.instances.get(actor)
-    fixers = {finding.owner, task.assigned_to if task else "", task.instance if task else ""} - {""}
+    fixers = ({task.assigned_to, task.instance} if task else {finding.owner}) - {""}
     return actor in fixers or (instance is not None and instance.service in fixers)
 
 
