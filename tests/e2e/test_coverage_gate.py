@@ -14,7 +14,8 @@ from tests.support.cli import wait_until
 from tests.support.staged import Staged, handoff, stage, work, write
 
 pytestmark = pytest.mark.timeout(180)
-TOOL = f"{sys.executable} -m coverage"
+PYTHON = f"'{sys.executable}'"  # its path may hold a space
+TOOL = f"{PYTHON} -m coverage"
 CONFIG = f"""\
 checks:
   - name: coverage

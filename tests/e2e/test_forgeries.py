@@ -18,7 +18,8 @@ from tests.support.staged import Staged, call, handoff, stage, work, write
 from swarm_core.tools.confine import confinement
 
 pytestmark = pytest.mark.timeout(180)
-PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+PYTHON = f"'{sys.executable}'"  # its path may hold a space
+PYTEST = f"{PYTHON} -m pytest -q -p no:cacheprovider"
 SUITE = f'- {{name: suite, kind: tests, command: "{PYTEST} --junit-xml={{report}} .", required: false}}'
 CONFIG = f"""\
 checks:
@@ -110,7 +111,7 @@ def test_all_tests_pass_in_a_handoff_while_they_fail_is_a_finding_and_a_failed_l
 def test_a_report_that_an_agent_commits_counts_for_nothing(staged: Stage) -> None:
     """JUnit, coverage.py's JSON and its data, under every name a command could take up."""
     coverage = json.dumps({"files": {"m.py": {"summary": {"covered_lines": 99, "num_statements": 99}}}})
-    tool = f"{sys.executable} -m coverage"
+    tool = f"{PYTHON} -m coverage"
     config = f"""\
 checks:
   - {{name: suite, kind: tests, command: "{PYTEST} --junit-xml={{report}} tests"}}
@@ -155,7 +156,7 @@ WAYS = {
     "Edit": call("Edit", file_path="artifacts/design.yml", old_string="{a: 1}", new_string="{}"),
     "artifact_write": call("artifact_write", type="design", content=FORGED),
     "Bash": call("Bash", command="printf 'services: {}\\n' > artifacts/design.yml"),
-    "a program": call("Bash", command=f"{sys.executable} -c \"open('artifacts/design.yml', 'w').write('x')\""),
+    "a program": call("Bash", command=f"{PYTHON} -c \"open('artifacts/design.yml', 'w').write('x')\""),
     "a rename": call("Bash", command="echo x > artifacts/y.yml && mv artifacts/y.yml artifacts/design.yml"),
     "a deletion": call("Bash", command="rm artifacts/design.yml"),
 }
@@ -273,12 +274,12 @@ def test_an_agent_cannot_approve_its_own_work_through_the_inbox(staged: Stage, t
         pytest.skip("nothing on this machine confines a command")
     top = tmp_path / "small"
     item = f"{top}/.multi-agent/inbox/01ZZZZZZZZZZZZZZZZZZZZZZZZ.json"
-    ours = f"PYTHONPATH={os.pathsep.join(sys.path)} {sys.executable} -m swarm_tui"
+    ours = f"PYTHONPATH='{os.pathsep.join(sys.path)}' {PYTHON} -m swarm_tui"
     calls = [
         write(item, "{}"),
         call("Bash", command=f"echo '{{}}' > {item}"),
         write("backend/grab.py", GRAB),
-        call("Bash", command=f"{sys.executable} backend/grab.py {top}; cd {top} && ls -la .multi-agent/inbox"),
+        call("Bash", command=f"{PYTHON} backend/grab.py {top}; cd {top} && ls -la .multi-agent/inbox"),
         call("Bash", command=f"cd {top} && {ours} approve gate_002; {ours} -C {top} decide gate_002 approve"),
         call("Bash", command="rm -f backend/grab.py"),
         write("backend/a.txt", "mine\n"),

@@ -130,4 +130,5 @@ def test_a_decision_about_a_gate_that_is_gone_is_refused_and_kept(tmp_path: Path
     drive(client, run)
     end(client)
     refusals = [event.data["command"] for event in events(client, run) if event.kind == "decision.refused"]
-    assert refusals[:3] == [unknown, stale, late]
+    assert sorted(refusals[:2]) == sorted([unknown, stale])  # sent in the same millisecond: either may come first
+    assert refusals[2] == late

@@ -31,7 +31,7 @@ from swarm_core.vocabulary.view import RunView
 pytestmark = pytest.mark.timeout(240)
 
 KILLS = int(os.environ.get("SWARM_KILLS", "20"))
-PAUSE_S = 0.4
+PAUSE_S = 1.0
 SERVICES = ("api", "web", "docs", "jobs")
 
 

@@ -18,7 +18,8 @@ from swarm_core.checks.junit import read_junit
 from swarm_core.checks.markup import MarkupError, read_xml
 from swarm_core.checks.reports import MAX_REPORT_BYTES
 
-PYTEST = f"kind: tests, command: '{sys.executable} -m pytest -q -p no:cacheprovider --junit-xml={{report}} .'"
+PYTHON = f'"{sys.executable}"'  # its path may hold a space
+PYTEST = f"kind: tests, command: '{PYTHON} -m pytest -q -p no:cacheprovider --junit-xml={{report}} .'"
 GOOD = "def test_a(): assert 1\ndef test_b(): assert 2\n"
 JUNIT = '<testsuites><testsuite failures="0"><testcase classname="t" name="a"/></testsuite></testsuites>'
 
@@ -167,7 +168,7 @@ def covered(place: Path, ran: int, total: int) -> Path:
 
 
 def coverage(how: str) -> str:
-    tool = f"{sys.executable} -m coverage"
+    tool = f"{PYTHON} -m coverage"
     return f"'{tool} run --include=m.py test_m.py && {tool} {how}'"
 
 

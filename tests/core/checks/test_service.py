@@ -34,9 +34,11 @@ if os.environ.get("LEAVES"):
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
+PYTHON = f'"{sys.executable}"'  # its path may hold a space
+
 
 def start(port: str = "$PORT", sleep: float = 0, status: int = 200, mib: int = 0) -> str:
-    return f"'exec {sys.executable} server.py {port} {sleep} {status} {mib}'"
+    return f"'exec {PYTHON} server.py {port} {sleep} {status} {mib}'"
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ async def test_a_service_that_never_listens_is_no_pass_and_says_why(
 async def test_what_speaks_no_http_fails(place: Path) -> None:
     program = "import socket; s = socket.create_server(('127.0.0.1', int(__import__('os').environ['PORT'])))\\n"
     fill(place, {"raw.py": program.replace("\\n", "\n") + "while True:\n    s.accept()[0].send(b'hello\\n')\n"})
-    found = await measure(place, f"kind: response_time, start: '{sys.executable} raw.py', requests: 2")
+    found = await measure(place, f"kind: response_time, start: '{PYTHON} raw.py', requests: 2")
     assert (found.result, bool(found.found)) == ("fail", True)
 
 

@@ -22,7 +22,8 @@ from swarm_core.vocabulary.entities import CheckResult, Gate, Stat, Task
 from swarm_core.vocabulary.spec import SwarmSpec
 from swarm_core.workspace.hub import Hub
 
-TOOL = f"{sys.executable} -m coverage"
+PYTHON = f"'{sys.executable}'"  # its path may hold a space
+TOOL = f"{PYTHON} -m coverage"
 COVERAGE = f"""
 - name: coverage
   kind: coverage
