@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from swarm_core import cli
 
 def open_room(root: Path, run: str | None) -> int:
     """Open the control room on a repository; returns the exit code when it is closed. The swarm goes on."""
+    gc.disable()  # until the first paint: nothing that is made on the way there is garbage
     from swarm_core.client import SwarmClient
     from swarm_tui.app import ControlRoom
 

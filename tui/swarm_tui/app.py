@@ -67,6 +67,7 @@ class ControlRoom(LocalWorks, Ways):
             from swarm_tui.screens.start import StartScreen
 
             await self._begin_with(StartScreen())
+            self.call_after_refresh(_settle)
         else:
             self.show_run(self.run_id)
         self.set_interval(FRAME_S, self.frame)
@@ -105,8 +106,7 @@ class ControlRoom(LocalWorks, Ways):
         self.past = Past(self.client, store.run)
         self.store, self._reader, self.run_id = store, reader, store.run
         await self._begin_with(ControlScreen())
-        gc.collect()
-        gc.freeze()  # what exists now lives as long as the room: no pause to look at it again
+        self.call_after_refresh(_settle)
 
     def give_up(self, error: SwarmError) -> None:
         """Leave, with the reason on the terminal."""
@@ -222,3 +222,10 @@ class ControlRoom(LocalWorks, Ways):
             if node is not None and command.id != "command_palette":
                 title = f"{command.title} ({command.shown_key})"
                 yield SystemCommand(title, command.help, getattr(node, f"action_{command.id}"))
+
+
+def _settle() -> None:
+    """What exists now lives as long as the room: no pause to look at it again."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
