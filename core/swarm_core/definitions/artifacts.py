@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ _RULE = (
     "dialect",
     "description",
 )
+SHIPPED = "the shipped registry"
 _EXPLAINED = "swarm-tui init --artifacts writes an example of both files"
 
 
@@ -56,17 +58,23 @@ def load_registry(root: Path) -> Registry:
     Raises ConfigurationError with ``file:line`` and the next step.
     """
     registry, validation = root / ARTIFACT_REGISTRY, root / ARTIFACT_VALIDATION
-    has_own = _is_plain(registry)
+    has_own, has_rules = _is_plain(registry), _is_plain(validation)
+    if not has_own and not has_rules:
+        return shipped_registry()
+    rules = _read_json(validation) if has_rules else None
     if has_own:
-        marked, named = read(registry), ARTIFACT_REGISTRY
-    else:
-        marked, named = compose(shipped_text("registry.yml"), "registry.yml"), "the shipped registry"
-    rules: Marked | None = None
-    if _is_plain(validation):
-        rules = _read_json(validation)
-    elif not has_own:
-        rules = compose(shipped_text("validation.json"), "validation.json")
-    return parse_registry(marked, rules, named=named, is_shipped=not has_own)
+        return parse_registry(read(registry), rules)
+    return parse_registry(_shipped("registry.yml"), rules, named=SHIPPED, is_shipped=True)
+
+
+@cache
+def shipped_registry() -> Registry:
+    """The registry of a repository that has none of its own."""
+    return parse_registry(_shipped("registry.yml"), _shipped("validation.json"), named=SHIPPED, is_shipped=True)
+
+
+def _shipped(name: str) -> Marked:
+    return compose(shipped_text(name), name)
 
 
 def parse_registry(

@@ -36,11 +36,13 @@ def _warm_up() -> None:
     """Before the fork: everything a life begins with, so that the next one begins in milliseconds."""
     import anyio._backends._asyncio  # noqa: F401 -- what the inbox's watcher asks for first
 
+    from swarm_core.definitions.artifacts import shipped_registry
     from swarm_core.journal.snapshot import program
 
     from . import supervisor  # noqa: F401
 
     program()
+    shipped_registry()
     gc.collect()
     gc.freeze()  # what is here stays; no life has to look through it again
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,12 @@ class Registrar:
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.mode = runner.spec.artifacts
-        self.registry = load_registry(runner.layout.dir) if self.mode != "off" else Registry()
         self._hashes: dict[str, str] = {}
+
+    @cached_property
+    def registry(self) -> Registry:
+        """What the run began with. It is read when somebody first asks: a restart does not wait for it."""
+        return load_registry(self.runner.layout.dir) if self.mode != "off" else Registry()
 
     # -- who may write what
 
