@@ -13,7 +13,8 @@ from tests.support.room import Visit, visit
 from textual.widgets import Input
 
 from swarm_core.vocabulary.events import Draft
-from swarm_tui.screens.gate import DEAD_S, NEEDS_COMMENT, GateScreen
+from swarm_core.vocabulary.gating import NEEDS_A_REASON
+from swarm_tui.screens.gate import DEAD_S, GateScreen
 
 DOCUMENT = merge_document(3, "task_002", "Implement customers, routes and auth API").encode()
 
@@ -190,7 +191,7 @@ async def test_a_rejection_carries_the_comment(tmp_path: Path) -> None:
 
 
 async def test_every_place_whose_agent_works_on_needs_a_comment(tmp_path: Path) -> None:
-    assert set(NEEDS_COMMENT) == {"plan", "merge", "phase"}
+    assert set(NEEDS_A_REASON) == {"plan", "merge", "phase"}
     async with visit(tmp_path, "landing") as at:
         await opened(at)
         assert gate_screen(at).gate.place == "landing"

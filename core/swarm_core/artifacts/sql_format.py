@@ -20,7 +20,6 @@ from .sqlite_schema import tables_of
 GUESSES = ("postgres", "sqlite", "mysql")
 _MAKES_TABLE = re.compile(r"\s*create\s+(?:\w+\s+){0,2}?table\b", re.IGNORECASE)
 _QUOTED = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|\$\$.*?\$\$|['\"]|\$\$|/\*", re.DOTALL)
-_DEPENDENCIES = re.compile(r"^--\s*Dependencies:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -72,14 +71,6 @@ def required(tables: dict[str, Table], names: tuple[str, ...], text: str, faults
         there = ", ".join(sorted(tables)) or "none"
         hint = f"add CREATE TABLE {name}"
         faults.add("required_tables", f"the table {name!r} is missing; there are: {there}", line, hint=hint)
-
-
-def told_dependencies(text: str) -> tuple[list[str], int] | None:
-    """The files that a header line ``-- Dependencies: a.yml, b.yml`` names, and its line."""
-    found = _DEPENDENCIES.search(text[:4000])
-    if found is None:
-        return None
-    return [name.strip() for name in found[1].split(",") if name.strip()], line_and_column(text, found.start())[0]
 
 
 def _tables(statements: list[Any], text: str, faults: Faults) -> dict[str, Table]:

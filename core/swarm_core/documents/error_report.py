@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swarm_core.vocabulary.findings import Finding
@@ -138,9 +137,3 @@ def _issue(title: str, found: dict[str, str], severity: str) -> Issue:
         found.get("Resolution", ""),
         found.get("Status", ""),
     )
-
-
-def has_critical(document: Report) -> Sequence[Issue]:
-    """The critical issues that are neither fixed nor closed: what a gate before a deployment asks for."""
-    over = ("Auto-fixed", "Verified", "Closed")
-    return [one for one in document.issues if one.severity == "CRITICAL" and not one.status.startswith(over)]

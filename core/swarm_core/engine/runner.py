@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from swarm_core.journal.journal import Journal
 from swarm_core.policy import Act, Record, decide
 from swarm_core.policy.effects import RunAgent
-from swarm_core.policy.failures import after_failure
+from swarm_core.policy.failures import after_failure, halting
 from swarm_core.policy.outlook import UNLIMITED
 from swarm_core.vocabulary.clock import Clock
 from swarm_core.vocabulary.errors import IllegalTransition, JournalPoisoned, SwarmError
@@ -224,7 +224,7 @@ class Runner:
         """One look at the state. True if facts were recorded, so that it must be looked at again."""
         effects = decide(self.view, self.spec, self.watch.outlook(self.slots()))
         seen = self.view.last_seq
-        await self._record_each([effect for effect in effects if isinstance(effect, Record)])
+        refused = await self._record_each([effect for effect in effects if isinstance(effect, Record)])
         if self.view.last_seq != seen:  # acts that were called for then may have been done meanwhile
             return True
         acts = [effect for effect in effects if not isinstance(effect, Record)]
@@ -238,16 +238,27 @@ class Runner:
             if act in self.jobs or not taken.isdisjoint(seats_of(act)):
                 continue  # an agent that was cancelled leaves before the next one sits down, or its tree is removed
             self.jobs[act] = asyncio.create_task(self._perform(act), name=str(act))
+        if refused and not self.jobs and not self.view.open_gates and not self.view.is_held and not self.view.is_over:
+            return await self._stands_still(refused[0])
         return False
 
-    async def _record_each(self, records: Sequence[Record]) -> None:
-        """Record what follows from one look, with as few syncs as it can be."""
+    async def _stands_still(self, refusal: str) -> bool:
+        """Nothing goes on by itself where the state refuses what follows from it: whoever waits is told so."""
+        reason = f"the next step does not fit the state: {refusal}"
+        LOGGER.error("%s", reason, extra={"run": self.layout.run})
+        await self.record(*halting(self.view, reason, trigger="policy"))
+        return True
+
+    async def _record_each(self, records: Sequence[Record]) -> list[str]:
+        """Record what follows from one look, with as few syncs as it can be. Returns why some of it was refused."""
+        refused: list[str] = []
         outcomes = [self.recorder.enqueue(*record.drafts) for record in records]
         for outcome in outcomes:
             try:
                 await asyncio.shield(outcome)
-            except IllegalTransition:  # something else happened between the look and the write
-                continue
+            except IllegalTransition as error:  # as a rule something else happened between the look and the write
+                refused.append(error.message)
+        return refused
 
     async def _perform(self, act: Act) -> None:
         try:

@@ -27,7 +27,6 @@ ERROR_AGENT = "error-agent"
 MAX_FIXES = 50
 MAX_ROUNDS = 3
 MAX_ESCALATIONS = 3
-GATE_STATES = ("evaluating", "open")
 
 
 class Findings:

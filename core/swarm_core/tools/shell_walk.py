@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from .shell_words import Script, Simple
 
 
-class Walk:
+class Walk(ABC):
     """Visits every simple command. ``directory`` is None where it is not known; a subshell gives it back at its end."""
 
     def __init__(self, directory: str) -> None:
@@ -30,6 +32,6 @@ class Walk:
             for script in word.scripts:
                 self.script(script, depth + 1)
 
+    @abstractmethod
     def simple(self, simple: Simple, depth: int) -> None:
         """One command, after what runs inside its words."""
-        raise NotImplementedError

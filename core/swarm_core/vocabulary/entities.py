@@ -11,7 +11,6 @@ ARCHITECT = "architect"
 CONSULTATION = "consultation"  # of the architect, about a gate
 DIAGNOSIS = "diagnosis"
 PRIORITIES = ("critical", "high", "medium", "low")
-PHASES = ("plan", "build", "land")
 
 
 @dataclass(frozen=True, slots=True)

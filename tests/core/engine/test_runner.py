@@ -14,9 +14,11 @@ import pytest
 from tests.support.crew import Crew, HandClock, Run, eventually
 from tests.support.story import planned, spec
 
+from swarm_core.engine import runner as module
 from swarm_core.engine.runner import MAX_ACT_TRIES
 from swarm_core.journal.disk import FaultyDisk, RealDisk
-from swarm_core.policy.effects import EvaluateGate, MergeTask, RetireInstance, RunAgent
+from swarm_core.policy import decide
+from swarm_core.policy.effects import Effect, EvaluateGate, MergeTask, Record, RetireInstance, RunAgent
 from swarm_core.vocabulary.errors import IllegalTransition, JournalError, JournalPoisoned
 from swarm_core.vocabulary.events import Draft
 from swarm_core.vocabulary.view import RunView
@@ -33,6 +35,29 @@ async def runs() -> AsyncIterator[list[Run]]:
 
 async def forever(crew: Crew, act: RunAgent) -> None:
     await asyncio.Event().wait()
+
+
+# -- a policy that is wrong
+
+
+async def test_a_run_whose_next_step_the_state_refuses_halts_and_says_why(
+    tmp_path: Path, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(view: RunView, *more: object) -> list[Effect]:
+        known = decide(view, *more)  # type: ignore[arg-type]
+        impossible = Record((Draft("finding.closed", {"finding": "W-1", "resolution": "verified"}),))
+        return [impossible] if "build" in view.phases else known
+
+    monkeypatch.setattr(module, "decide", wrong)
+    run = await Run.open(tmp_path, spec("a"), planned(1, "a"))
+    runs.append(run)
+    run.drive()
+    await run.until("run.halted")
+
+    (incident,) = run.runner.view.incidents.values()
+    assert (incident.trigger, run.runner.view.run.status) == ("policy", "halted")
+    assert "the next step does not fit the state" in incident.reason
+    assert "W-1" in incident.reason
 
 
 # -- a whole run

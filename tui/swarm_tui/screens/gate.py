@@ -16,7 +16,7 @@ from textual.widgets import Input
 from swarm_core.vocabulary.clean import clean_line
 from swarm_core.vocabulary.entities import Gate
 from swarm_core.vocabulary.errors import SwarmError
-from swarm_core.vocabulary.gating import NEEDS_A_REASON, needs_a_reason, offered
+from swarm_core.vocabulary.gating import needs_a_reason, offered
 from swarm_tui import commands, reasons, words
 from swarm_tui.widgets.bars import Heading, KeyBar
 from swarm_tui.widgets.document import Document
@@ -28,7 +28,6 @@ DEAD_S = 0.5
 TALL = 30
 MOST_BLOCKERS = 4
 """What stands in the way may not push the document out of sight; the document names the rest."""
-NEEDS_COMMENT = NEEDS_A_REASON
 # What the line below the document asks for, by verdict.
 ASKS = {
     "request_changes": (
