@@ -73,6 +73,7 @@ class Hands:
                 self._hub = await Hub.open(
                     self.layout, self.view.run.base or None, clock=self.clock, secrets=self.runner.secrets
                 )
+                await asyncio.to_thread(self.artifacts.load)
         return self._hub
 
     async def close(self) -> None:

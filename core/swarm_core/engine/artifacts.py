@@ -67,6 +67,10 @@ class Registrar:
         """What the run began with. It is read when somebody first asks: a restart does not wait for it."""
         return load_registry(self.runner.layout.dir) if self.mode != "off" else Registry()
 
+    def load(self) -> None:
+        """Read the registry now. It blocks, so it belongs into a thread."""
+        _ = self.registry
+
     # -- who may write what
 
     def refusal(self, service: str, path: str) -> str:
